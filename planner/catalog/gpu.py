@@ -1,0 +1,86 @@
+"""A GPU type: memory, peaks, bandwidths and links, as published."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from planner.catalog.efficiency import Efficiency
+from planner.catalog.record import SourcedRecord
+from planner.units import MIB
+
+
+class Gpu(SourcedRecord):
+    """One GPU type.
+
+    Rates are dense (no sparsity), tensor-core, with fp32 accumulation, in units of 1e12 operations per second; None
+    means that the GPU (or what is published of it) has no such rate. Bandwidths are in 1e9 bytes per second.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    vendor: str
+    architecture: str
+    form_factor: str
+    memory_mib: int = Field(gt=0, description="MiB that the driver reports; nominal where `memory_is_nominal`")
+    memory_is_nominal: bool = Field(default=False, description="no reported value was found")
+    memory_nominal_gib: int = Field(gt=0, description="the size in the GPU's name or data sheet")
+    memory_type: str
+    memory_bandwidth_gbs: float | None = Field(default=None, gt=0)
+    fp32_tflops: float | None = Field(default=None, gt=0)
+    tf32_tflops: float | None = Field(default=None, gt=0)
+    bf16_tflops: float | None = Field(default=None, gt=0)
+    fp16_tflops: float | None = Field(default=None, gt=0)
+    fp8_tflops: float | None = Field(default=None, gt=0)
+    int8_tops: float | None = Field(default=None, gt=0)
+    measured_bf16_tflops: float | None = Field(default=None, gt=0)
+    nvlink_gbs: float | None = Field(default=None, gt=0, description="both directions together, per GPU")
+    link: Literal["none", "bridge", "switch"] = Field(
+        default="none", description="how GPUs of a node reach each other: PCIe only, in pairs, or all to all"
+    )
+    interconnect: str = Field(default="", description="the link's name")
+    pcie_generation: int | None = Field(default=None, gt=0)
+    pcie_gbs: float | None = Field(default=None, gt=0, description="one direction")
+    peer_to_peer: bool = Field(default=True, description="direct copies between GPUs over PCIe")
+    power_watts: float | None = Field(default=None, gt=0)
+    compute_capability: str = ""
+    launched: date | None = None
+    list_price_usd: int | None = Field(default=None, gt=0, description="at launch")
+    quality: str
+    efficiency: Efficiency | None = Field(default=None, description="joined from efficiency.yaml on loading")
+
+    @model_validator(mode="after")
+    def _link_has_a_speed(self) -> Self:
+        if (self.link == "none") != (self.nvlink_gbs is None):
+            raise ValueError(f"link {self.link} does not go with nvlink_gbs {self.nvlink_gbs}")
+        return self
+
+    @property
+    def efficiency_fraction(self) -> float:
+        """Share of the dense 16-bit peak that whole training steps reach. LookupError without an `efficiency`."""
+        if self.efficiency is None:
+            raise LookupError(f"no training efficiency is known for {self.name}")
+        return self.efficiency.fraction
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that the driver reports.
+
+        >>> from planner.catalog import load_catalog
+        >>> load_catalog().gpu("RTX 4090").memory_bytes / 2**30
+        23.98828125
+        """
+        return self.memory_mib * MIB
+
+    def peak_flops(self, compute_dtype: str) -> float | None:
+        """Dense peak for matrix multiplications in `compute_dtype`, FLOP/s; None if the GPU lacks it."""
+        tera = {
+            "fp32": self.fp32_tflops,
+            "tf32": self.tf32_tflops,
+            "bf16": self.bf16_tflops,
+            "fp16": self.fp16_tflops,
+            "fp8": self.fp8_tflops,
+        }[compute_dtype]
+        return None if tera is None else tera * 1e12

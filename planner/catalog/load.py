@@ -1,0 +1,169 @@
+"""Reads the catalog files: each one when it is first needed, checked entry by entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from planner.catalog.architecture import Architecture
+from planner.catalog.currency import Currencies
+from planner.catalog.efficiency import Efficiencies
+from planner.catalog.gpu import Gpu
+from planner.catalog.names import by_folded_name, resolve
+from planner.catalog.offer import Offer, duplicate_offers
+from planner.catalog.record import Record
+from planner.catalog.stack import Stack
+from planner.errors import CatalogError
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+AnyNamed = TypeVar("AnyNamed", Gpu, Architecture, Stack)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The catalog files of one directory; a file that is never asked for is never read.
+
+    Error, of every attribute and method: CatalogError if the file that it needs breaks the catalog format.
+    """
+
+    directory: Path
+
+    @cached_property
+    def gpus(self) -> tuple[Gpu, ...]:
+        """All GPU types of `gpus.yaml`, in file order."""
+        gpus = _named(self.directory / "gpus.yaml", Gpu)
+        return tuple(gpu.model_copy(update={"efficiency": self.efficiencies.of(gpu.name)}) for gpu in gpus)
+
+    @cached_property
+    def efficiencies(self) -> Efficiencies:
+        """The training efficiencies of `efficiency.yaml`; `gpus` joins them to the GPU types."""
+        path = self.directory / "efficiency.yaml"
+        return _checked(Efficiencies, _read(path), path.name)
+
+    @cached_property
+    def models(self) -> tuple[Architecture, ...]:
+        """All models of `models.yaml`, in file order."""
+        return _named(self.directory / "models.yaml", Architecture)
+
+    @cached_property
+    def stacks(self) -> tuple[Stack, ...]:
+        """All training stacks of `stacks.yaml`, in file order."""
+        return _named(self.directory / "stacks.yaml", Stack)
+
+    @cached_property
+    def currencies(self) -> Currencies:
+        """The exchange rates of `currencies.yaml`."""
+        path = self.directory / "currencies.yaml"
+        return _checked(Currencies, _read(path), path.name)
+
+    @cached_property
+    def offers(self) -> tuple[Offer, ...]:
+        """All offers of `offers.yaml`, in file order; each names a GPU of the catalog and a currency with a rate."""
+        path = self.directory / "offers.yaml"
+        offers = _records(path, Offer)
+        _refuse_duplicates(path, offers)
+        _refuse_unknown(path, "GPU", [offer.gpu for offer in offers], {gpu.name for gpu in self.gpus})
+        _refuse_unknown(path, "currency", [offer.currency for offer in offers], set(self.currencies.codes))
+        return offers
+
+    def gpu(self, text: str) -> Gpu:
+        """The GPU that `text` names. Error: UnknownNameError."""
+        return resolve(text, self.gpus)
+
+    def model(self, text: str) -> Architecture:
+        """The model that `text` names. Error: UnknownNameError."""
+        return resolve(text, self.models)
+
+    def stack(self, text: str) -> Stack:
+        """The training stack that `text` names. Error: UnknownNameError."""
+        return resolve(text, self.stacks)
+
+    def offers_of(self, gpu_name: str) -> tuple[Offer, ...]:
+        """Every offer of the GPU with exactly this catalog name; none is no error."""
+        return tuple(offer for offer in self.offers if offer.gpu == gpu_name)
+
+
+def load_catalog(directory: Path | None = None) -> Catalog:
+    """The catalogs of `directory`, or those that come with the planner, which are read once per process.
+
+    >>> load_catalog().gpu("rtx4090").name
+    'RTX 4090'
+    """
+    return _shipped() if directory is None else Catalog(directory)
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Catalog:
+    """Inside the installed package, or at the top of a checkout."""
+    installed = Path(str(files("planner"))) / "catalogs"
+    return Catalog(installed if installed.is_dir() else installed.parents[1] / "catalogs")
+
+
+def _named(path: Path, record: type[AnyNamed]) -> tuple[AnyNamed, ...]:
+    """The records of a file whose entries are found by name: no two may share one."""
+    entries = _records(path, record)
+    try:
+        by_folded_name(entries)
+    except CatalogError as error:
+        raise CatalogError(f"{path.name}: {error}") from None
+    return entries
+
+
+def _records(path: Path, record: type[AnyRecord]) -> tuple[AnyRecord, ...]:
+    """The records under the file's only key, which is the file's name without `.yaml`."""
+    key = path.stem
+    content = _read(path)
+    if not isinstance(content, dict) or list(content) != [key] or not isinstance(content[key], list):
+        raise CatalogError(f'{path.name}: must be a mapping with the one key "{key}", a list of entries')
+    return tuple(
+        _checked(record, entry, f"{path.name}: entry {number}{_label(entry)}")
+        for number, entry in enumerate(content[key], start=1)
+    )
+
+
+def _read(path: Path) -> Any:
+    """What a YAML file contains."""
+    loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+        raise CatalogError(f"{path.name}: cannot be read: {error}") from None
+
+
+def _checked(record: type[AnyRecord], raw: object, where: str) -> AnyRecord:
+    """`raw` as a record, or every fault of it in one message."""
+    try:
+        return record.model_validate(raw)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'entry'}: {fault['msg']}" for fault in error.errors()]
+        raise CatalogError(f"{where}: {'; '.join(faults)}") from None
+
+
+def _label(entry: object) -> str:
+    """How a person finds the entry in its file, if it says a name."""
+    name = entry.get("name", entry.get("provider")) if isinstance(entry, dict) else None
+    return f" ({name})" if name else ""
+
+
+def _refuse_duplicates(path: Path, offers: Sequence[Offer]) -> None:
+    """No two offers may sell the same thing."""
+    faults = [
+        f'entries {first + 1} and {repeated + 1} are the same offer: "{offers[first].name}", {offers[first].gpu}'
+        for first, repeated in duplicate_offers(offers)
+    ]
+    if faults:
+        raise CatalogError(f"{path.name}: {'; '.join(faults)}")
+
+
+def _refuse_unknown(path: Path, what: str, used: Iterable[str], known: set[str]) -> None:
+    """Every entry's `what` must be known."""
+    for number, name in enumerate(used, start=1):
+        if name not in known:
+            raise CatalogError(f'{path.name}: entry {number}: unknown {what} "{name}"')

@@ -1,0 +1,304 @@
+"""Time on the GPU itself: matrix multiplications, attention, memory-bound work and kernel launches."""
+
+from __future__ import annotations
+
+from planner.catalog.architecture import Architecture
+from planner.catalog.gpu import Gpu
+from planner.catalog.stack import Stack
+from planner.estimator.activations import local_tokens, mlp_width
+from planner.estimator.arrays import smaller
+from planner.estimator.formula import formula
+from planner.estimator.states import QUANTISED_BYTES, state_bytes_per_parameter, trained_dtype
+from planner.estimator.workload import DTYPE_BYTES, Workload, shard_ranks
+
+FP8_SPEEDUP = 1.4
+"""fp8 over bf16 in whole steps; published 1.2 to 1.6, never 2 (catalogs/efficiency.yaml)."""
+SMALL_MODEL_PARAMETERS = 350e6
+SMALL_MODEL_FACTOR = 0.7
+"""Models of at most 350M parameters reach 0.7 of the seed efficiency. Source: rules from published runs."""
+MOE_FACTOR = 0.475
+"""Mixtures of experts reach 0.35 to 0.6 of the seed efficiency; the middle. Source: rules from published runs."""
+SATURATION_TOKENS = 512.0
+"""Tokens per micro-step at which half of the speed is reached; the seed efficiencies are for 8,192 and more."""
+SEED_TOKENS = 8192.0
+OPERATIONS_PER_BLOCK = 150.0
+"""Operators that one block and step launches. Source: 3,604 operators in two traced steps of GPT-2's 12 blocks."""
+OPERATION_SECONDS = 8e-6
+"""CPU time of one operator in eager PyTorch, 5 to 25 microseconds; the lower half, as most are small."""
+
+
+def block_weights_per_token(architecture: Architecture) -> float:
+    """Weights of all blocks that multiply one token (2 FLOPs each in the forward pass)."""
+    return architecture.matmul_parameters_per_token - architecture.head.weights
+
+
+def attention_flops_per_token(architecture: Architecture, sequence_length: int, attention: str) -> float:
+    """Forward FLOPs per token of all attention cores: 2 s (q + v), halved where the kernel skips the masked half.
+
+    Windowed layers see at most their window.
+    """
+    widths = architecture.query_dim + (architecture.value_dim if architecture.kv_lora_rank else architecture.query_dim)
+    window = min(architecture.sliding_window or sequence_length, sequence_length)
+    seen = (
+        architecture.layers - architecture.windowed_layers
+    ) * sequence_length + architecture.windowed_layers * window
+    return 2.0 * widths * seen * (1.0 if attention == "eager" else 0.5)
+
+
+@formula
+def step_flops(
+    workload: Workload,
+    *,
+    method: str,
+    attention: str,
+    checkpointing: str,
+    checkpointed_layers: int,
+    loss: str,
+    mlp_chunks: int,
+    micro_batch: int,
+    gradient_accumulation: int,
+    tensor_parallel: int,
+    pipeline_parallel: int,
+    context_parallel: int,
+) -> float:
+    """FLOPs of one optimizer step on the busiest GPU.
+
+    Per token: (2 forward + 4 backward) x weights for full fine-tuning; frozen weights need no gradient of their own,
+    so (2 + 2) x weights + 6 x adapters for LoRA; attention 3 x its forward; plus what is computed again: the forward
+    of k of L checkpointed blocks with their adapters (half of its multiplications when selective), the MLP's forward
+    when it is tiled, the head's when the loss is chunked.
+    Source: Kaplan et al., arXiv 2001.08361, section 2.1; LoRA, arXiv 2106.09685; torchtitan, DeepSpeed ALST.
+    Valid for: decoder-only transformers; causal attention counted at half in fused kernels.
+    Error: 0 against traced FLOPs of full fine-tuning without checkpointing, with attention counted alike. With it 5 to
+    7% too high, as torch stops recomputing before the MLP's last product. Adapters: 0 to 0.7% too high, 2% where
+    they are on the MLP only, as nothing before the first adapter needs a gradient.
+
+    Llama-2-7B, full, one token, no attention: 6 x 6,607,077,376 FLOPs.
+    """
+    architecture = workload.architecture
+    tokens = local_tokens(workload, micro_batch, context_parallel) * gradient_accumulation
+    share = workload.block_share(pipeline_parallel)
+    blocks = block_weights_per_token(architecture) * share
+    head = float(architecture.head.weights)
+    core = attention_flops_per_token(architecture, workload.sequence_length, attention) * share
+    again = recomputed_share(workload, checkpointing, checkpointed_layers, pipeline_parallel)
+    core_again = again if checkpointing == "full" else 0.0
+    tile = 3 if architecture.gated_mlp else 2
+    tiles = tile * mlp_width(architecture) * architecture.hidden * workload.architecture.layers * share
+    adapters = 0.0
+    if method != "full":
+        adapters = workload.adapter_parameters * active_share(architecture) * share
+    linear = (6.0 if method == "full" else 4.0) * (blocks + head) + 6.0 * adapters
+    repeated = 2.0 * (blocks + adapters) * again + core * core_again + 2.0 * tiles * (mlp_chunks > 1)
+    repeated = repeated + (2.0 * head if loss == "chunked" else 0.0)
+    return tokens * (linear + 3.0 * core + repeated) / tensor_parallel
+
+
+def active_share(architecture: Architecture) -> float:
+    """Fraction of a mixture's adapters that one token uses."""
+    if not architecture.is_moe:
+        return 1.0
+    return block_weights_per_token(architecture) / max(
+        1, sum(m.weights for m in architecture.matrices() if m.kind in ("linear", "expert"))
+    )
+
+
+def recomputed_share(workload: Workload, checkpointing: str, checkpointed_layers: int, pipeline_parallel: int) -> float:
+    """Fraction of the blocks' forward multiplications that the backward pass repeats."""
+    if checkpointing == "none":
+        return 0.0
+    layers = workload.stage_layers(pipeline_parallel)
+    return smaller(checkpointed_layers, layers) / layers * (0.5 if checkpointing == "selective" else 1.0)
+
+
+def matmul_flops_per_second(
+    workload: Workload, gpu: Gpu, stack: Stack, compute_dtype: str, micro_batch: int, context_parallel: int
+) -> float:
+    """FLOP/s that one GPU reaches in a training step.
+
+    peak(dtype) x seed efficiency(GPU) x stack x min(1, saturation(tokens) / saturation(8,192)) x model factors, with
+    saturation(t) = t / (t + 512).
+    """
+    sixteen_bit = gpu.peak_flops("bf16") or gpu.peak_flops("fp16") or 0.0
+    peak = sixteen_bit * FP8_SPEEDUP if compute_dtype == "fp8" else gpu.peak_flops(compute_dtype) or 0.0
+    tokens = local_tokens(workload, micro_batch, context_parallel)
+    seed = SEED_TOKENS / (SEED_TOKENS + SATURATION_TOKENS)
+    saturation = smaller(1.0, tokens / (tokens + SATURATION_TOKENS) / seed)
+    factor = MOE_FACTOR if workload.architecture.is_moe else 1.0
+    if workload.architecture.parameters <= SMALL_MODEL_PARAMETERS:
+        factor *= SMALL_MODEL_FACTOR
+    return peak * gpu.efficiency_fraction * stack.kernel_efficiency_fraction * factor * saturation
+
+
+@formula
+def multiplication_seconds(
+    workload: Workload,
+    *,
+    gpu: Gpu,
+    stack: Stack,
+    method: str,
+    compute_dtype: str,
+    attention: str,
+    checkpointing: str,
+    checkpointed_layers: int,
+    loss: str,
+    mlp_chunks: int,
+    micro_batch: int,
+    gradient_accumulation: int,
+    tensor_parallel: int,
+    pipeline_parallel: int,
+    context_parallel: int,
+) -> float:
+    """Seconds per optimizer step of matrix multiplications and attention, without waiting for anything.
+
+    `step_flops` / `matmul_flops_per_second`. The efficiency is that of whole steps of published runs, so memory-bound
+    norms and activations are inside it.
+    Source: catalogs/efficiency.yaml.
+    Valid for: models above 350M parameters on the GPUs with published runs; others by analogy.
+    Error: the published range of each GPU is about +-20%; not calibrated yet.
+    """
+    flops = step_flops(
+        workload,
+        method=method,
+        attention=attention,
+        checkpointing=checkpointing,
+        checkpointed_layers=checkpointed_layers,
+        loss=loss,
+        mlp_chunks=mlp_chunks,
+        micro_batch=micro_batch,
+        gradient_accumulation=gradient_accumulation,
+        tensor_parallel=tensor_parallel,
+        pipeline_parallel=pipeline_parallel,
+        context_parallel=context_parallel,
+    )
+    return flops / matmul_flops_per_second(workload, gpu, stack, compute_dtype, micro_batch, context_parallel)
+
+
+@formula
+def bubble_seconds(
+    workload: Workload,
+    *,
+    gpu: Gpu,
+    stack: Stack,
+    method: str,
+    compute_dtype: str,
+    attention: str,
+    checkpointing: str,
+    checkpointed_layers: int,
+    loss: str,
+    mlp_chunks: int,
+    micro_batch: int,
+    gradient_accumulation: int,
+    tensor_parallel: int,
+    pipeline_parallel: int,
+    context_parallel: int,
+) -> float:
+    """Seconds per optimizer step in which a pipeline stage waits: multiplications x (p - 1) / m.
+
+    Source: 1F1B pipeline, arXiv 2104.04473, section 2.2.
+    Valid for: stages of equal length, no interleaving.
+    Error: not measured.
+    """
+    arguments = {name: value for name, value in locals().items() if name != "workload"}
+    return multiplication_seconds(workload, **arguments) * (pipeline_parallel - 1) / gradient_accumulation
+
+
+@formula
+def dequantisation_seconds(
+    workload: Workload,
+    *,
+    gpu: Gpu,
+    method: str,
+    base_dtype: str,
+    checkpointing: str,
+    checkpointed_layers: int,
+    gradient_accumulation: int,
+    tensor_parallel: int,
+    pipeline_parallel: int,
+) -> float:
+    """Seconds per optimizer step to dequantise the base: twice per micro-batch, again for recomputed blocks.
+
+    micro-batches x (2 + k / L) x weights x (quantised + 2 x 2 bytes) / memory bandwidth: written once, read once.
+    Source: bitsandbytes dequantises before each multiplication.
+    Valid for: qlora; 0 otherwise.
+    Error: not calibrated yet.
+    """
+    if method != "qlora":
+        return 0.0
+    weights = workload.linear_parameters + (0 if workload.architecture.fused_experts else workload.expert_parameters)
+    moved = weights * workload.block_share(pipeline_parallel) / tensor_parallel * (QUANTISED_BYTES[base_dtype] + 4.0)
+    passes = 2.0 + recomputed_share(workload, checkpointing, checkpointed_layers, pipeline_parallel)
+    return gradient_accumulation * passes * moved / bandwidth(gpu)
+
+
+@formula
+def optimizer_seconds(
+    workload: Workload,
+    *,
+    gpu: Gpu,
+    stack: Stack,
+    method: str,
+    base_dtype: str,
+    master_weights: str,
+    grad_dtype: str,
+    optimizer: str,
+    sharding: str,
+    offload: str,
+    data_parallel: int,
+    tensor_parallel: int,
+    pipeline_parallel: int,
+    context_parallel: int,
+    expert_parallel: int,
+    gpus_per_node: int,
+) -> float:
+    """Seconds of the optimizer step on the GPU: every state is read and written once.
+
+    trainable / shards x (gradient + 2 (parameter + states) + 4 x temporaries) / memory bandwidth; paged states cross
+    PCIe both ways. 0 if the host does it.
+    Source: bytes that the update must move.
+    Valid for: memory-bound updates.
+    Error: not calibrated yet.
+    """
+    if offload in ("optimizer", "params+optimizer"):
+        return 0.0
+    trained = trained_dtype(stack, method, base_dtype, master_weights)
+    states = state_bytes_per_parameter(optimizer, trained, workload)
+    temporaries = 4.0 * stack.optimizer_temporary_states * DTYPE_BYTES[trained] * (optimizer == "adamw")
+    shards = shard_ranks(sharding, "states", data_parallel, context_parallel, tensor_parallel, gpus_per_node)
+    updated = workload.trainable_parameters(method, tensor_parallel, pipeline_parallel, expert_parallel) / shards
+    moved = DTYPE_BYTES[grad_dtype] + 2 * (DTYPE_BYTES[trained] + states) + temporaries
+    paging = 2 * states / pcie_bandwidth(gpu) if optimizer == "paged-adamw-8bit" else 0.0
+    return updated * (moved / bandwidth(gpu) + paging)
+
+
+@formula
+def launch_seconds(
+    workload: Workload,
+    *,
+    method: str,
+    mlp_chunks: int,
+    gradient_accumulation: int,
+    pipeline_parallel: int,
+) -> float:
+    """Seconds per optimizer step that the CPU needs to launch all kernels; small models and batches wait for it.
+
+    micro-batches x blocks x (150 + 12 per tile and 20 per adapted layer) x 8 microseconds.
+    Source: operator counts of traced steps; 5 to 25 microseconds per eager operator.
+    Valid for: eager PyTorch without CUDA graphs.
+    Error: not calibrated yet.
+    """
+    adapted = 0.0
+    if method != "full":
+        adapted = 20.0 * sum(matrix.count for matrix in workload.adapted) / workload.architecture.layers
+    operations = OPERATIONS_PER_BLOCK + adapted + 12.0 * (mlp_chunks - 1)
+    return gradient_accumulation * workload.stage_layers(pipeline_parallel) * operations * OPERATION_SECONDS
+
+
+def bandwidth(gpu: Gpu) -> float:
+    """Memory bandwidth of the GPU, bytes per second; that of the slowest GPU in the catalog if unpublished."""
+    return (gpu.memory_bandwidth_gbs or 300.0) * 1e9
+
+
+def pcie_bandwidth(gpu: Gpu) -> float:
+    """Bytes per second and direction between GPU and host; PCIe 3.0 x16 if unpublished."""
+    return (gpu.pcie_gbs or 15.75) * 1e9

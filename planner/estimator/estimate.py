@@ -1,0 +1,104 @@
+"""The estimate of one plan: memory, time and money with all their terms, and the limits that it breaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from planner.catalog.currency import Currencies
+from planner.decisions import Plan
+from planner.estimator.cost import job_cost
+from planner.estimator.duration import checkpoint_interval_seconds, job_seconds, startup_seconds, step_seconds
+from planner.estimator.formula import evaluate
+from planner.estimator.host import disk_bytes
+from planner.estimator.memory import host_memory, memory, peak, whole_bytes
+from planner.estimator.workload import Workload
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """All that the formulas say of one plan; amounts of money are in `currency`."""
+
+    memory: dict[str, dict[str, int]]
+    """Phase -> term -> bytes on the fullest GPU."""
+    peak_phase: str
+    peak_bytes: int
+    capacity_bytes: int
+    """What the GPU's driver reports, less the memory that the user reserves."""
+    host_memory: dict[str, int]
+    """Term -> bytes on one machine."""
+    host_capacity_bytes: int | None
+    """None where the offer does not state it."""
+    disk_bytes: int
+    disk_capacity_bytes: int | None
+    step_seconds: float
+    step_parts: dict[str, dict[str, float]]
+    """Resource -> term -> seconds; a step takes the busiest of the overlapped resources plus `serial`."""
+    seconds: float
+    startup_seconds: float
+    training_seconds: float
+    """Steps alone."""
+    lost_seconds: float
+    """Saving, lost work and restarts."""
+    checkpoint_interval_seconds: float
+    cost: Decimal
+    startup_cost: Decimal
+    lost_cost: Decimal
+    currency: str
+    tokens_per_second: float
+    """Of all GPUs together, while training."""
+
+    @property
+    def hours(self) -> float:
+        """Duration of the whole job in hours."""
+        return self.seconds / 3600
+
+    @property
+    def training_cost(self) -> Decimal:
+        """Cost of the steps alone: the three parts add up to `cost`."""
+        return self.cost - self.startup_cost - self.lost_cost
+
+
+def estimate(
+    workload: Workload, plan: Plan, *, currencies: Currencies, currency: str, reserve_bytes: int = 0
+) -> Estimate:
+    """Evaluate every formula for one plan."""
+    phases = memory(workload, plan)
+    phase, peak_bytes = peak(phases)
+    step, parts = step_seconds(workload, plan)
+    seconds = job_seconds(workload, plan, step)
+    startup = float(evaluate(startup_seconds, workload, plan))
+    training = workload.steps * step
+    price = price_per_gpu_hour(plan, currencies, currency)
+    host = plan.offer.host_ram_gib_per_gpu
+    disk = plan.offer.disk_gib
+    lost = seconds - startup - training
+    return Estimate(
+        memory=phases,
+        peak_phase=phase,
+        peak_bytes=peak_bytes,
+        capacity_bytes=plan.gpu.memory_bytes - reserve_bytes,
+        host_memory=host_memory(workload, plan),
+        host_capacity_bytes=None if host is None else int(host * plan.gpus_per_node * GIB),
+        disk_bytes=whole_bytes(evaluate(disk_bytes, workload, plan)),
+        disk_capacity_bytes=None if disk is None else int(disk * GIB),
+        step_seconds=step,
+        step_parts=parts,
+        seconds=seconds,
+        startup_seconds=startup,
+        training_seconds=training,
+        lost_seconds=lost,
+        checkpoint_interval_seconds=checkpoint_interval_seconds(workload, plan),
+        cost=job_cost(price, gpus=plan.gpus, seconds=seconds),
+        startup_cost=job_cost(price, gpus=plan.gpus, seconds=startup),
+        lost_cost=job_cost(price, gpus=plan.gpus, seconds=lost),
+        currency=currency,
+        tokens_per_second=workload.tokens_per_step / step,
+    )
+
+
+def price_per_gpu_hour(plan: Plan, currencies: Currencies, currency: str) -> Decimal:
+    """The offer's price in the currency of the answer."""
+    return currencies.convert(plan.offer.price_per_gpu_hour, plan.offer.currency, currency)

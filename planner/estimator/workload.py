@@ -1,0 +1,135 @@
+"""The fixed side of a formula: the job, seen as parameters and tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from planner.catalog.architecture import Architecture
+from planner.catalog.matrices import Matrix
+from planner.estimator.arrays import ceil_div, larger, smaller
+
+DTYPE_BYTES = {"fp32": 4.0, "tf32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 2.0, "int8": 1.0}
+"""Bytes of one stored element; with compute dtype fp8 (or tf32) what is kept between operations is 16 (or 32) bit."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is trained on what: the model, the length of its sequences, the batch, the steps and the adapters' shape."""
+
+    architecture: Architecture
+    sequence_length: int
+    global_batch: int
+    steps: int
+    lora_rank: int
+    lora_targets: str
+    startup_seconds: float | None = None
+    download_gbit_s: float | None = None
+    checkpoint_interval_seconds: float | None = None
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens that pass through the model in one optimizer step."""
+        return self.sequence_length * self.global_batch
+
+    @cached_property
+    def adapted(self) -> tuple[Matrix, ...]:
+        """The linear layers that get adapters, as the software keeps them (fused projections are one layer)."""
+        if self.lora_targets == "all-linear":
+            return self.architecture.adapted_matrices("all-linear")
+        return self.architecture.adapted_matrices(tuple(self.lora_targets.split("+")))
+
+    @cached_property
+    def adapter_parameters(self) -> int:
+        """Parameters of all LoRA matrices."""
+        return sum(self.lora_rank * m.count * (m.inputs + m.outputs) for m in self.adapted)
+
+    @cached_property
+    def linear_parameters(self) -> int:
+        """Weights of the linear layers of all blocks, without routed experts: split by tensor parallelism."""
+        return sum(m.weights for m in self.architecture.matrices() if m.kind == "linear")
+
+    @cached_property
+    def expert_parameters(self) -> int:
+        """Parameters of all routed experts."""
+        return self.architecture.expert_parameters
+
+    @cached_property
+    def embedding_parameters(self) -> int:
+        """Parameters of token and position embeddings."""
+        return self.architecture.embedding_parameters
+
+    @cached_property
+    def head_parameters(self) -> int:
+        """Parameters of the output head; 0 if it is the embedding."""
+        return self.architecture.head_parameters
+
+    @cached_property
+    def small_parameters(self) -> int:
+        """Norms, biases and routers: replicated by tensor parallelism, never quantised."""
+        ends = self.embedding_parameters + self.head_parameters
+        return self.architecture.parameters - self.linear_parameters - self.expert_parameters - ends
+
+    @cached_property
+    def largest_matrix(self) -> int:
+        """Weights of the largest single linear layer."""
+        sizes = [m.weights // m.count for m in self.architecture.matrices() if m.kind in ("linear", "expert")]
+        return max(sizes)
+
+    def ends_parameters(self, pipeline_parallel: int, tensor_parallel: int = 1) -> float:
+        """Embedding and head on the pipeline stage that holds most: both without a pipeline, else the larger one.
+
+        A tied head is a second copy of the embedding on the last stage, so the larger end is the embedding.
+        """
+        embedding, head = self.embedding_parameters, self.head_parameters
+        together = embedding + head
+        worst = max(embedding, head)
+        return (worst + (together - worst) * (pipeline_parallel == 1)) / tensor_parallel
+
+    def block_share(self, pipeline_parallel: int) -> float:
+        """Fraction of the blocks on the pipeline stage that holds most.
+
+        With 32 layers on 3 stages one stage has 11: 11/32.
+        """
+        return ceil_div(self.architecture.layers, pipeline_parallel) / self.architecture.layers
+
+    def stage_layers(self, pipeline_parallel: int) -> int:
+        """Blocks on the pipeline stage that holds most."""
+        return ceil_div(self.architecture.layers, pipeline_parallel)
+
+    def stage_parameters(self, tensor_parallel: int = 1, pipeline_parallel: int = 1, expert_parallel: int = 1) -> float:
+        """Parameters on the GPU that holds most, before any sharding over data-parallel ranks."""
+        blocks = self.linear_parameters / tensor_parallel + self.small_parameters
+        blocks = blocks + self.expert_parameters / (tensor_parallel * expert_parallel)
+        return blocks * self.block_share(pipeline_parallel) + self.ends_parameters(pipeline_parallel, tensor_parallel)
+
+    def trainable_parameters(
+        self, method: str, tensor_parallel: int = 1, pipeline_parallel: int = 1, expert_parallel: int = 1
+    ) -> float:
+        """Trainable parameters on the GPU that holds most, before any sharding."""
+        if method == "full":
+            return self.stage_parameters(tensor_parallel, pipeline_parallel, expert_parallel)
+        return self.adapter_parameters * self.block_share(pipeline_parallel) / tensor_parallel
+
+
+def shard_ranks(
+    sharding: str, part: str, data_parallel: int, context_parallel: int, tensor_parallel: int, gpus_per_node: int
+) -> float:
+    """Ranks over which `part` (weights, gradients, states) is split; 1 if every rank keeps it whole.
+
+    ZeRO-1 splits states, ZeRO-2 also gradients, ZeRO-3 and FSDP also weights, over data and context ranks; HSDP splits
+    all three inside a node only. Source: ZeRO, arXiv 1910.02054; PyTorch FSDP, arXiv 2304.11277.
+
+    >>> shard_ranks("zero2", "gradients", 8, 1, 1, 8), shard_ranks("zero2", "weights", 8, 1, 1, 8)
+    (8, 1)
+    """
+    split = {
+        "none": (), "ddp": (), "zero1": ("states",), "zero2": ("states", "gradients"),
+    }.get(sharding, ("states", "gradients", "weights"))  # fmt: skip
+    if part not in split:
+        return 1
+    ranks = data_parallel * context_parallel
+    if sharding == "hsdp":
+        inside = larger(1, gpus_per_node // tensor_parallel)
+        return smaller(ranks, inside)
+    return ranks

@@ -1,0 +1,135 @@
+"""How the answer is known: the proof, the age of its prices, and how far its numbers can be trusted."""
+
+from __future__ import annotations
+
+from planner.report import facts, words
+from planner.report.page import Page
+from planner.solver.answer import Answer
+from planner.solver.search import Candidate
+from planner.units import Money, format_count, format_price, format_seconds
+
+TRACED_STEPS = 240
+MEMORY_MEDIAN_ERROR = 0.0002
+MEMORY_LARGEST_ERROR = 0.043
+"""Errors of the peak of live tensors against traced steps, rounded up; a test recomputes them."""
+NOT_MODELLED = (
+    "fragmentation beyond the allocator term, data loading, evaluation, storage and traffic prices, minimum rental "
+    "times, availability of machines"
+)
+
+
+def proof_section(page: Page, answer: Answer, *, details: bool) -> None:
+    """Status, bound, size of the space and the work done."""
+    page.heading("Proof", _verdict(answer))
+    proof = answer.proof
+    seconds = f"{proof.seconds:.1f} s"
+    if answer.best is not None:
+        seconds += f", the plan after {proof.seconds_to_best:.1f} s"
+    page.labelled("space", f"{answer.raw_combinations:.2g} raw combinations, {proof.keys:,} keys within the limits")
+    work = f"{proof.rows:,} rows in {proof.models} CP-SAT models, {proof.branches:,} branches"
+    page.labelled("work", f"{work}; {seconds}")
+    if answer.dropped_offers:
+        dropped = f"{len(answer.dropped_offers)} left out: another is as good in every respect"
+        page.labelled("offers", dropped)
+    if details:
+        _dropped(page, answer)
+
+
+def _verdict(answer: Answer) -> str:
+    objective = "cheaper" if answer.world.scenario.prefer == "cost" else "faster"
+    match answer.status:
+        case "optimal":
+            return f"optimal; nothing {objective} exists in the search"
+        case "feasible":
+            return f"not finished; there may be something {objective}{_gap(answer)}"
+        case "infeasible":
+            return "infeasible; the search has no plan within the limits"
+    return "not finished; neither a plan nor its absence is proved"
+
+
+def _gap(answer: Answer) -> str:
+    best = answer.best
+    if best is None or answer.bound <= 0:
+        return ""
+    if answer.world.scenario.prefer == "time":
+        return f", but not below {format_seconds(answer.bound)}"
+    return f", but not below {words.money(answer.bound, answer.world.scenario.currency)}"
+
+
+def _dropped(page: Page, answer: Answer) -> None:
+    rows = [
+        [each.offer.gpu, each.offer.name, f"no better than {each.better.name} at {words.price(each.better)}"]
+        for each in answer.dropped_offers
+    ]
+    for gpu, name, why in rows:
+        page.paragraph(f"{gpu}, {name}: {why}", "dim", indent="    ")
+
+
+def known_section(page: Page, answer: Answer, *, details: bool) -> None:
+    """How well memory, time and money are known."""
+    page.heading("How well these numbers are known")
+    memory = (
+        f"peak of live tensors against {TRACED_STEPS} traced training steps: median error {MEMORY_MEDIAN_ERROR:.2%}, "
+        f"largest {MEMORY_LARGEST_ERROR:.1%}; not yet validated on real GPUs"
+    )
+    page.labelled("memory", memory)
+    if answer.best is not None:
+        page.labelled("time", _time_range(answer.best))
+    stale = [each for each in facts.price_sources(answer) if each.is_stale]
+    if stale:
+        oldest = max(each.age_days for each in stale)
+        page.labelled("prices", f"{len(stale)} used here are more than 90 days old, the oldest {oldest} days", "yellow")
+    page.labelled("not modelled", NOT_MODELLED)
+    if details:
+        _assumptions(page, answer)
+
+
+def _time_range(best: Candidate) -> str:
+    efficiency = best.plan.gpu.efficiency
+    if efficiency is None:
+        return "no training efficiency of this GPU is published"
+    fast, slow = (facts.seconds_at(best.estimate, efficiency, each) for each in (efficiency.high, efficiency.low))
+    return (
+        f"not calibrated; from published runs: {efficiency.fraction:.0%} of the GPU's peak, range "
+        f"{efficiency.low:.0%} to {efficiency.high:.0%}, that is {format_seconds(fast)} to {format_seconds(slow)}"
+    )
+
+
+def _assumptions(page: Page, answer: Answer) -> None:
+    page.heading("Assumed")
+    for each in facts.assumptions(answer):
+        value = f"{each.value:,.4g}" if isinstance(each.value, float | int) else each.value
+        page.labelled(each.key, f"{value} {each.unit}".rstrip() + f" ({each.source})", cells=28)
+
+
+def prices_section(page: Page, answer: Answer) -> None:
+    """Every price and rate with its date and source."""
+    page.heading("Prices used")
+    for each in facts.price_sources(answer):
+        amount = format_price(Money(each.amount, each.currency))
+        subject = f"{each.gpu}, {each.name}" if each.gpu else each.name
+        page.paragraph(f"{subject}: {amount}, {dated(each)}", "yellow" if each.is_stale else "", indent="  ")
+        page.paragraph(each.source, "dim", indent="    ")
+
+
+def dated(source: facts.PriceSource) -> str:
+    """`seen 2026-05-24, 182 days ago: stale`."""
+    day = source.observed_as or source.observed.isoformat()
+    return f"seen {day}, {source.age_days} days ago{': STALE' if source.is_stale else ''}"
+
+
+def notes_section(page: Page, answer: Answer) -> None:
+    """What the reader of the scenario noticed."""
+    if answer.world.scenario.notes:
+        page.heading("Notes")
+        for note in answer.world.scenario.notes:
+            page.labelled("-", note, cells=2)
+
+
+def size_of_job(answer: Answer) -> str:
+    """The job in one line: tokens, sequences, steps."""
+    job = answer.world.scenario.job
+    return (
+        f"{format_count(job.tokens)} tokens in sequences of {job.sequence_length:,}, "
+        f"{job.steps:,} steps of {job.global_batch} sequences"
+    )

@@ -1,0 +1,156 @@
+"""What an answer rests on: assumed values with their sources, prices and rates with their dates, ranges of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from planner.catalog import Offer
+from planner.catalog.efficiency import Efficiency
+from planner.catalog.offer import STALE_AFTER_DAYS
+from planner.decisions import Plan
+from planner.estimator import duration
+from planner.estimator.estimate import Estimate
+from planner.solver.answer import Answer
+from planner.solver.search import Candidate
+
+OWN_VALUE = "given in the scenario"
+ASSUMED = "an assumption of the planner"
+SCALED_BY_EFFICIENCY = ("multiplications", "pipeline_bubble")
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """One value that no data sheet states for this run: `key` is that of the scenario where it can be set there."""
+
+    key: str
+    value: float | str
+    unit: str
+    source: str
+
+
+@dataclass(frozen=True)
+class PriceSource:
+    """A price of an offer, or a rate in US dollars, that the answer's amounts rest on."""
+
+    kind: str
+    name: str
+    gpu: str | None
+    amount: Decimal
+    currency: str
+    observed: date
+    observed_as: str
+    source: str
+    age_days: int
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it is older than 90 days."""
+        return self.age_days > STALE_AFTER_DAYS
+
+
+def assumptions(answer: Answer) -> Iterator[Assumption]:
+    """Everything assumed for the chosen plan, or for the job alone where there is none."""
+    yield from _job_assumptions(answer)
+    if answer.best is not None:
+        yield from _plan_assumptions(answer.best.plan, answer.best.estimate, answer)
+
+
+def _job_assumptions(answer: Answer) -> Iterator[Assumption]:
+    own = answer.world.scenario.assumptions
+    startup, download = own.startup_seconds, own.download_gbit_s
+    yield Assumption("startup", startup or duration.BOOT_SECONDS, "s", OWN_VALUE if startup else ASSUMED)
+    yield Assumption("download_gbit_s", download or duration.DOWNLOAD_GBIT_S, "Gbit/s", OWN_VALUE if download else ASSUMED)
+    yield Assumption("disk_rate", duration.DISK_BYTES_PER_SECOND, "bytes/s", ASSUMED)
+    reserve = answer.world.scenario.limits.gpu_memory_reserve_bytes
+    if reserve:
+        yield Assumption("gpu_memory_reserve", reserve, "bytes", OWN_VALUE)
+
+
+def _plan_assumptions(plan: Plan, estimate: Estimate, answer: Answer) -> Iterator[Assumption]:
+    interval = answer.world.scenario.assumptions.checkpoint_interval_seconds
+    source = OWN_VALUE if interval else "optimum after Young 1974 for the failure rates below"
+    yield Assumption("checkpoint_interval", estimate.checkpoint_interval_seconds, "s", source)
+    failures = "Llama 3, arXiv 2407.21783, section 3.3.4"
+    yield Assumption("gpu_failure_interval", duration.GPU_FAILURE_SECONDS, "s per GPU", failures)
+    if plan.offer.kind == "spot":
+        yield Assumption("spot_interruption_interval", duration.SPOT_INTERRUPTION_SECONDS, "s per machine", ASSUMED)
+    efficiency = plan.gpu.efficiency
+    if efficiency is not None:
+        for name in ("fraction", "low", "high"):
+            yield Assumption(f"gpu_efficiency_{name}", getattr(efficiency, name), "of the peak", efficiency.source)
+    factor = plan.stack.kernel_efficiency_fraction
+    yield Assumption("stack_efficiency_factor", factor, "of the GPU's efficiency", plan.stack.source)
+    if plan.gpu.memory_is_nominal:
+        yield Assumption("gpu_memory", plan.gpu.memory_bytes, "bytes", "nominal size: no reported value was found")
+    if estimate.host_capacity_bytes is None:
+        yield Assumption("host_memory", "enough", "", "the provider does not publish it: not checked")
+    if estimate.disk_capacity_bytes is None:
+        yield Assumption("disk", "enough", "", "the provider does not publish it: not checked")
+
+
+def price_sources(answer: Answer) -> list[PriceSource]:
+    """The prices of the plan and of every alternative shown, the plan's first, then the rates that convert them."""
+    offers = dict.fromkeys(each.plan.offer for each in _candidates(answer))
+    prices = [price_source(offer, answer.world.scenario.as_of) for offer in offers]
+    return [*prices, *_rates(answer, {each.currency for each in prices})]
+
+
+def _candidates(answer: Answer) -> Iterator[Candidate]:
+    """Every plan that a report shows with its cost, but changes, which keep the offer."""
+    relaxations = answer.conflict.relaxations if answer.conflict else ()
+    shown = (answer.best, *(rival.candidate for rival in (*answer.gpus, *answer.methods)))
+    for each in (*shown, *(relaxation.candidate for relaxation in relaxations)):
+        if each is not None:
+            yield each
+
+
+def price_source(offer: Offer, as_of: date) -> PriceSource:
+    """An offer's price with its date and its age on a day."""
+    return PriceSource(
+        kind="price",
+        name=offer.name,
+        gpu=offer.gpu,
+        amount=offer.price_per_gpu_hour,
+        currency=offer.currency,
+        observed=offer.observed,
+        observed_as=offer.observed_as,
+        source=offer.source,
+        age_days=offer.age_days(as_of),
+    )
+
+
+def _rates(answer: Answer, used: set[str]) -> Iterator[PriceSource]:
+    """Exchange rates between the currencies of prices, budget and answer."""
+    scenario, currencies = answer.world.scenario, answer.world.catalog.currencies
+    budget = scenario.limits.budget
+    used |= {scenario.currency} | ({budget.currency} if budget else set())
+    for rate in currencies.currencies if len(used) > 1 else ():
+        if rate.code in used:
+            yield PriceSource(
+                kind="rate",
+                name=f"1 {rate.code}",
+                gpu=None,
+                amount=rate.usd_per_unit,
+                currency=currencies.base,
+                observed=rate.observed,
+                observed_as="",
+                source=rate.source,
+                age_days=(scenario.as_of - rate.observed).days,
+            )
+
+
+def seconds_at(estimate: Estimate, efficiency: Efficiency, fraction: float) -> float:
+    """Seconds of the job if the GPU reached `fraction` of its peak; what waits for the network or the CPU stays."""
+    slower = efficiency.fraction / fraction
+    busiest = {
+        resource: sum(
+            seconds * (slower if term in SCALED_BY_EFFICIENCY else 1) for term, seconds in estimate.step_parts[resource].items()
+        )
+        for resource in duration.OVERLAPPED
+    }
+    step = max(busiest.values()) + sum(estimate.step_parts["serial"].values())
+    repeated = estimate.training_seconds + estimate.lost_seconds
+    return estimate.startup_seconds + repeated * step / estimate.step_seconds

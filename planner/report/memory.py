@@ -1,0 +1,96 @@
+"""Where the memory of a plan goes: bars of the phases, and a table of terms by phase."""
+
+from __future__ import annotations
+
+from planner.estimator.estimate import Estimate
+from planner.report.page import Page
+from planner.units import GIB, format_bytes
+
+PHASE_TITLES = {
+    "forward": "forward",
+    "loss": "loss",
+    "backward_start": "bwd start",
+    "backward_end": "bwd end",
+    "optimizer": "optimizer",
+}
+PHASE_MEANINGS = (
+    "forward: end of the forward pass; loss: backward of the loss; bwd start and bwd end: backward of the last and of "
+    "the first block; optimizer: its step"
+)
+SHOWN_TERMS = 5
+SMALL_BYTES = 0.05 * GIB
+"""Terms that would print as 0.0 GiB are added up as "other"."""
+BAR_CELLS = 40
+
+
+def memory_section(page: Page, estimate: Estimate, *, details: bool) -> None:
+    """Peak against capacity, phases as bars, terms as a table."""
+    share = estimate.peak_bytes / estimate.capacity_bytes if estimate.capacity_bytes > 0 else float("inf")
+    used = f"{format_bytes(estimate.peak_bytes)} of {format_bytes(estimate.capacity_bytes)} per GPU"
+    page.heading("Memory", f"{used} ({share:.0%}), most in phase {PHASE_TITLES[estimate.peak_phase]}")
+    _bars(page, estimate)
+    page.blank()
+    terms_table(page, estimate, details=details)
+    if details:
+        page.paragraph(PHASE_MEANINGS, "dim", indent="  ")
+    _host(page, estimate, details=details)
+
+
+def _bars(page: Page, estimate: Estimate) -> None:
+    totals = {phase: sum(terms.values()) for phase, terms in estimate.memory.items()}
+    rows = []
+    for phase, total in totals.items():
+        share = total / estimate.capacity_bytes if estimate.capacity_bytes > 0 else float("inf")
+        rows.append([PHASE_TITLES[phase], page.bar(share, BAR_CELLS), format_bytes(total), f"{share:.0%}"])
+    styles = [_style(total, estimate) if phase == estimate.peak_phase else "" for phase, total in totals.items()]
+    page.table(rows, right=(2, 3), styles=styles)
+
+
+def _style(total: int, estimate: Estimate) -> str:
+    return "bold red" if total > estimate.capacity_bytes else "bold"
+
+
+def terms_table(page: Page, estimate: Estimate, *, details: bool) -> None:
+    """Terms by phase in GiB, largest of the peak phase first; without `details` small ones are added up."""
+    phases = estimate.memory
+    names = list(dict.fromkeys(name for terms in phases.values() for name in terms))
+    peak = phases[estimate.peak_phase]
+    names.sort(key=lambda name: (-peak.get(name, 0), -max(terms.get(name, 0) for terms in phases.values())))
+    shown = names if details else _large(names, phases)
+    rows = [["GiB", *(PHASE_TITLES[phase] for phase in phases)]]
+    rows += [[_title(name), *(_gib(terms.get(name, 0)) for terms in phases.values())] for name in shown]
+    rest = [sum(size for name, size in terms.items() if name not in shown) for terms in phases.values()]
+    if any(rest):
+        rows.append(["other", *map(_gib, rest)])
+    rows.append(["total", *(_gib(sum(terms.values())) for terms in phases.values())])
+    page.table(rows, right=range(1, len(phases) + 1), header=True, styles=[""] * (len(rows) - 1) + ["bold"])
+
+
+def _large(names: list[str], phases: dict[str, dict[str, int]]) -> list[str]:
+    """The first terms that show in some phase."""
+    visible = [name for name in names if max(terms.get(name, 0) for terms in phases.values()) >= SMALL_BYTES]
+    return visible if len(visible) <= SHOWN_TERMS + 1 else visible[:SHOWN_TERMS]
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.1f}" if size >= SMALL_BYTES else "-" if size == 0 else "<0.1"
+
+
+def _host(page: Page, estimate: Estimate, *, details: bool) -> None:
+    """Host memory and disk, with their capacity if it is known."""
+    host = sum(estimate.host_memory.values())
+    page.labelled("host memory", _against(host, estimate.host_capacity_bytes) + " per machine")
+    if details:
+        parts = ", ".join(f"{_title(name)} {format_bytes(size)}" for name, size in estimate.host_memory.items() if size)
+        page.labelled("", parts)
+    page.labelled("disk", _against(estimate.disk_bytes, estimate.disk_capacity_bytes))
+
+
+def _against(size: int, capacity: int | None) -> str:
+    if capacity is None:
+        return f"{format_bytes(size)} (capacity not published, not checked)"
+    return f"{format_bytes(size)} of {format_bytes(capacity)}"

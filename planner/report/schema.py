@@ -1,0 +1,311 @@
+"""The JSON schema of an answer's document. It mirrors `document`, and a test holds the two together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from planner.catalog.offer import Offer
+from planner.decisions import DECISIONS, LORA_MODULES
+from planner.estimator.duration import OVERLAPPED, SERIAL
+from planner.estimator.memory import HOST, PHASES
+
+Schema = dict[str, Any]
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+LIMITS = ("gpu_memory", "host_memory", "disk", "deadline", "budget", "max_gpus")
+UNITS_OF_LIMITS = "Bytes for memory and disk, seconds for deadline, money for budget, else a count."
+
+
+def answer_json_schema() -> Schema:
+    """JSON schema (2020-12) of the document that `planner solve --format json` prints for one scenario.
+
+    >>> answer_json_schema()["required"]
+    ['status', 'plan', 'estimate', 'proof', 'why', 'alternatives']
+    """
+    whole = closed(
+        "The answer to one scenario.",
+        status=one_of("What is known of the answer.", "optimal", "feasible", "infeasible", "unknown"),
+        plan=nullable(reference("plan")),
+        estimate=nullable(_estimate()),
+        proof=_proof(),
+        why=_why(),
+        alternatives=_alternatives(),
+    )
+    named = {"plan": _plan(), "money": _money(), "memory": _memory(), "shortfall": _shortfall()}
+    return {"$schema": DIALECT, "title": "Answer of planner solve", **whole, "$defs": named}
+
+
+def closed(description: str, **properties: Schema) -> Schema:
+    """A map with exactly these keys."""
+    return {
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def of(kind: str, description: str, **more: Any) -> Schema:
+    """A plain value of a JSON type."""
+    return {"type": kind, "description": description, **more}
+
+
+def amount(description: str) -> Schema:
+    """A number of at least 0."""
+    return of("number", description, minimum=0)
+
+
+def count(description: str) -> Schema:
+    """A whole number of at least 0."""
+    return of("integer", description, minimum=0)
+
+
+def one_of(description: str, *values: str) -> Schema:
+    """One of some words."""
+    return {"description": description, "enum": list(values)}
+
+
+def listing(description: str, items: Schema) -> Schema:
+    """A list."""
+    return {"type": "array", "description": description, "items": items}
+
+
+def nullable(schema: Schema) -> Schema:
+    """The same, or null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def reference(name: str) -> Schema:
+    """A part that is described once."""
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _plan() -> Schema:
+    decisions = {
+        each.name: one_of(each.meaning, *each.values)
+        if each.values
+        else of("string" if each.name in ("gpu", "offer", "stack") else "integer", each.meaning)
+        for each in DECISIONS
+    }
+    targets = f"all-linear, or modules joined by +, of {', '.join(LORA_MODULES)}; null without adapters"
+    return closed(
+        "One value of every decision.",
+        **decisions,
+        lora_rank=nullable(count("rank of the adapters; null without adapters")),
+        lora_targets=nullable(of("string", targets)),
+        nodes=count("machines"),
+    )
+
+
+def _money() -> Schema:
+    return closed(
+        "An amount of money.",
+        amount=amount("At most six decimals."),
+        currency=of("string", "ISO 4217 code.", pattern="^[A-Z]{3}$"),
+    )
+
+
+def _terms(description: str, terms: Any, value: Schema) -> Schema:
+    return closed(description, **dict.fromkeys(terms, value))
+
+
+def _memory() -> Schema:
+    phases = {phase: _terms("Bytes by term.", terms, count("bytes")) for phase, terms in PHASES.items()}
+    return closed("Bytes on the fullest GPU: the terms of a phase are alive together, the largest phase counts.", **phases)
+
+
+def _memory_keys() -> dict[str, Schema]:
+    return {
+        "peak_bytes": count("Bytes of the largest phase."),
+        "capacity_bytes": of("integer", "Bytes that the driver reports, less the reserve of the scenario."),
+        "peak_phase": one_of("The largest phase.", *PHASES),
+        "memory": reference("memory"),
+    }
+
+
+def _estimate() -> Schema:
+    resources = {**OVERLAPPED, "serial": SERIAL}
+    step = {name: _terms("Seconds by term.", terms, amount("seconds")) for name, terms in resources.items()}
+    parts = dict.fromkeys(("training", "startup", "lost"), amount("in the currency of cost"))
+    return closed(
+        "What the plan needs, how long it takes and what it costs.",
+        **_memory_keys(),
+        host_memory=_terms("Bytes of one machine by term.", HOST, count("bytes")),
+        host_capacity_bytes=nullable(count("Bytes of one machine; null if not published: not checked.")),
+        disk_bytes=count("Bytes of disk of the machine that saves."),
+        disk_capacity_bytes=nullable(count("Bytes of local disk; null if not published: not checked.")),
+        step_seconds=amount("One optimizer step: the busiest resource plus what is serial."),
+        step=closed("Resource, term, seconds.", **step),
+        tokens_per_second=amount("Of all GPUs together, while training."),
+        hours=amount("Start-up, training and losses together."),
+        startup_hours=amount("Boot, download, loading."),
+        training_hours=amount("Steps alone."),
+        lost_hours=amount("Saving, lost work and restarts."),
+        checkpoint_interval_hours=amount("Time between two saved checkpoints."),
+        cost=reference("money"),
+        cost_parts=closed("Parts that add up to cost.", **parts),
+        price=_price(),
+    )
+
+
+def _dated() -> dict[str, Schema]:
+    return {
+        "observed": of("string", "Day on which it was seen.", format="date"),
+        "age_days": of("integer", "Days from then to the scenario's as_of."),
+        "stale": of("boolean", "Whether it is older than 90 days."),
+        "source": of("string", "Where it was read."),
+    }
+
+
+def _price() -> Schema:
+    kinds = Offer.model_json_schema()["properties"]["kind"]["enum"]
+    return closed(
+        "Price of one GPU for one hour.",
+        amount=amount("In the offer's currency."),
+        currency=of("string", "The offer's currency, ISO 4217."),
+        provider=of("string", "Who rents it out."),
+        kind=one_of("Kind of price.", *kinds),
+        **_dated(),
+    )
+
+
+def _proof() -> Schema:
+    hours = closed("A bound on the time.", hours=amount("hours"))
+    return closed(
+        "How the answer is known.",
+        status=one_of("As above.", "optimal", "feasible", "infeasible", "unknown"),
+        objective=one_of("What is minimised.", "cost", "time"),
+        bound=nullable({"description": "No plan is below it; null if none is proved.", "anyOf": [reference("money"), hours]}),
+        gap_fraction=nullable(of("number", "1 - bound / value of the plan.", minimum=0, maximum=1)),
+        raw_combinations=count("Combinations of the values of all decisions before any rule."),
+        keys=count("Combinations of offer, precision and schedule that could fit and keep the limits."),
+        rows=count("Rows of the tables given to CP-SAT."),
+        models=count("CP-SAT models solved."),
+        branches=count("Branches of all of them."),
+        seconds=amount("Time of the search; differs from run to run."),
+        seconds_to_best=amount("Time until the plan was found; differs from run to run."),
+        dropped_offers=count("Offers left out because another is as good in every respect."),
+    )
+
+
+def _why() -> Schema:
+    number = {"type": ["number", "string"]}
+    return closed(
+        "What the answer rests on and what limits it.",
+        bindings=listing("How much the plan uses of each limit.", _binding()),
+        assumptions=listing(
+            "Values that are assumed.",
+            closed(
+                "One of them.",
+                key=of("string", "Name, that of the scenario's assumptions where it can be set there."),
+                value=number,
+                unit=of("string", "Unit of the value."),
+                source=of("string", "Where it is from."),
+            ),
+        ),
+        notes=listing("What was assumed of the scenario or has no effect.", of("string", "A sentence.")),
+        conflict=nullable(_conflict()),
+        price_sources=listing("Prices and exchange rates used.", _source()),
+    )
+
+
+def _binding() -> Schema:
+    return closed(
+        "One limit.",
+        limit=one_of(UNITS_OF_LIMITS, *LIMITS),
+        used=amount("By the plan."),
+        available=amount("At most."),
+        fraction=amount("used / available."),
+    )
+
+
+def _source() -> Schema:
+    return closed(
+        "One price or rate.",
+        kind=one_of("Price of an offer, or exchange rate.", "price", "rate"),
+        name=of("string", "The offer, or one unit of a currency."),
+        gpu=nullable(of("string", "GPU type of an offer.")),
+        amount=amount("Price of one GPU for one hour, or US dollars for the unit."),
+        currency=of("string", "ISO 4217 code."),
+        observed_as=of("string", "The date as the source gives it, if it is not a day."),
+        **_dated(),
+    )
+
+
+def _shortfall() -> Schema:
+    return closed(
+        "How far a plan misses a limit.",
+        limit=one_of(UNITS_OF_LIMITS, *LIMITS),
+        needed=nullable(amount("What the nearest plan needs; null if no legal plan exists at all.")),
+        available=of("number", "What there is."),
+    )
+
+
+def _conflict() -> Schema:
+    value = {"description": UNITS_OF_LIMITS, "type": ["number", "string", "null"]}
+    relaxation = closed(
+        "One limit of the conflict.",
+        limit=of("string", "gpu_memory, deadline, budget, max_gpus, or search.<decision>."),
+        current=value,
+        nearest=value,
+        plan=nullable(reference("plan")),
+        **_outcome(),
+    )
+    shortfall = _shortfall()["properties"]
+    closest = closed("The plan that needs least memory on a GPU type.", **shortfall, plan=reference("plan"), **_memory_keys())
+    return closed(
+        "Limits that exclude each other.",
+        proved=of("boolean", "Whether it is proved that there is no plan, and none without a change of these limits."),
+        limits=listing("Each with the nearest value that works, the others kept, and the best plan then.", relaxation),
+        closest=listing("The plan nearest to fitting on each GPU type.", closest),
+    )
+
+
+def _outcome() -> dict[str, Schema]:
+    return {
+        "cost": nullable(reference("money")),
+        "hours": nullable(amount("Of the whole job.")),
+        "peak_bytes": nullable(count("Bytes of the largest phase.")),
+    }
+
+
+def _alternatives() -> Schema:
+    return closed(
+        "What else there is.",
+        gpus=listing("The best plan on each other GPU type.", _rival()),
+        methods=listing("The best plan with each other method.", _rival()),
+        changes=listing("The plan with one decision changed.", _change()),
+    )
+
+
+def _rival() -> Schema:
+    return closed(
+        "The best plan with one decision fixed.",
+        decision=one_of("The decision.", "gpu", "method"),
+        value=of("string", "Its value."),
+        feasible=of("boolean", "Whether there is a plan."),
+        **_outcome(),
+        plan=nullable(reference("plan")),
+        shortfall=nullable(reference("shortfall")),
+        reason=of("string", "Why no plan can have this value; often empty."),
+    )
+
+
+def _change() -> Schema:
+    word = {"type": ["string", "integer", "null"]}
+    return closed(
+        "The plan with one decision changed and nothing else.",
+        decision=one_of("The decision.", *(each.name for each in DECISIONS)),
+        value=word | {"description": "Its new value."},
+        feasible=of("boolean", "Whether the changed plan is legal and keeps every limit."),
+        allowed=of("boolean", "Whether the scenario's search allows the change."),
+        **_outcome(),
+        broken=listing("Limits that it breaks.", reference("shortfall")),
+        rules=listing("Rules that it breaks.", of("string", "A sentence.")),
+        follows={
+            "type": "object",
+            "description": "Decisions that had to change with it.",
+            "propertyNames": {"enum": [*(each.name for each in DECISIONS), "lora_rank", "lora_targets"]},
+            "additionalProperties": word,
+        },
+    )

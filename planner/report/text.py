@@ -1,0 +1,183 @@
+"""An answer as a page for a terminal: one sentence, then what it rests on, section by section."""
+
+from __future__ import annotations
+
+from planner.decisions import Plan
+from planner.report import facts, words
+from planner.report.alternatives import alternatives_section, changes_section
+from planner.report.evidence import (
+    dated,
+    known_section,
+    notes_section,
+    prices_section,
+    proof_section,
+    size_of_job,
+)
+from planner.report.infeasible import infeasible_report
+from planner.report.memory import memory_section
+from planner.report.page import Page
+from planner.solver.answer import Answer, Binding
+from planner.solver.search import Candidate
+from planner.solver.world import World
+from planner.units import format_count, format_seconds
+
+BINDING_CELLS = 30
+TIGHT_FRACTION = 0.95
+"""A limit of which this much is used binds, as far as the numbers can tell."""
+
+
+def report(answer: Answer, *, details: bool = False, width: int = 80, ascii_only: bool = True) -> Page:
+    """The answer on a page; `details` leaves nothing out."""
+    page = Page(width, ascii_only=ascii_only)
+    if answer.best is None:
+        infeasible_report(page, answer, details=details)
+    else:
+        _plan_report(page, answer, answer.best, details=details)
+    proof_section(page, answer, details=details)
+    known_section(page, answer, details=details)
+    if details:
+        prices_section(page, answer)
+    notes_section(page, answer)
+    return page
+
+
+def _plan_report(page: Page, answer: Answer, best: Candidate, *, details: bool) -> None:
+    page.paragraph(_sentence(answer.world, best), "bold green")
+    page.paragraph(size_of_job(answer), "dim")
+    plan_section(page, answer.world, best.plan)
+    memory_section(page, best.estimate, details=details)
+    _time_section(page, best, details=details)
+    _cost_section(page, answer, best)
+    _limits_section(page, answer)
+    alternatives_section(page, answer, best)
+    changes_section(page, answer, best, details=details)
+
+
+def _sentence(world: World, best: Candidate) -> str:
+    """What a practitioner would say."""
+    plan, estimate = best.plan, best.estimate
+    verb = "Train all parameters of {}" if plan.method == "full" else "Fine-tune {} with " + words.method(plan)
+    offer = f"{plan.offer.provider} ({plan.offer.kind}, {words.price(plan.offer)})"
+    where = f"on {words.machines(plan)} from {offer}"
+    cost = words.money(estimate.cost, world.scenario.currency)
+    model = verb.replace("{}", words.model_name(world), 1)
+    return f"{model} {where}: {format_seconds(estimate.seconds)}, {cost}."
+
+
+def plan_section(page: Page, world: World, plan: Plan) -> None:
+    """Every decision in the words of the trade."""
+    page.heading("Plan")
+    page.labelled("machine", f"{words.machines(plan)}: {plan.offer.name}")
+    page.labelled("stack", f"{plan.stack.name}: {plan.stack.title} ({plan.stack.versions})")
+    page.labelled("method", _method(world, plan))
+    master = "fp32 master weights" if plan.master_weights == "fp32" else "no fp32 master weights"
+    precision = f"{plan.base_dtype} weights, {plan.compute_dtype} compute, {plan.grad_dtype} gradients, {master}"
+    page.labelled("precision", precision)
+    page.labelled("optimizer", plan.optimizer)
+    page.labelled("batch", _batch(world, plan))
+    page.labelled("checkpointing", _checkpointing(world, plan))
+    page.labelled("attention", plan.attention)
+    page.labelled("loss", f"chunked, {plan.loss_chunks} chunks" if plan.loss == "chunked" else plan.loss)
+    if plan.mlp_chunks > 1:
+        page.labelled("mlp_chunks", f"{plan.mlp_chunks} tiles of the sequence")
+    page.labelled("sharding", _sharding(plan))
+    if plan.offload != "none":
+        page.labelled("offload", f"{plan.offload} in host memory")
+    parallel = _parallel(plan)
+    if parallel:
+        page.labelled("parallel", parallel)
+
+
+def _method(world: World, plan: Plan) -> str:
+    total = world.workload.architecture.parameters
+    trained = total if plan.method == "full" else world.workload.adapter_parameters
+    return f"{words.method(plan)}; trains {format_count(trained)} of {format_count(total)} parameters"
+
+
+def _batch(world: World, plan: Plan) -> str:
+    return (
+        f"{world.workload.global_batch} sequences = {plan.micro_batch} micro-batch x {plan.gradient_accumulation} "
+        f"accumulation x {plan.data_parallel} data-parallel"
+    )
+
+
+def _checkpointing(world: World, plan: Plan) -> str:
+    layers = world.workload.architecture.layers
+    if plan.checkpointing == "none":
+        return "none"
+    return f"{plan.checkpointing}, on {plan.checkpointed_layers} of {layers} layers"
+
+
+def _sharding(plan: Plan) -> str:
+    ranks = plan.data_parallel * plan.context_parallel
+    split = words.SPLIT_BY_SHARDING.get(plan.sharding)
+    if split is None:
+        return plan.sharding if ranks == 1 else f"{plan.sharding}, every replica holds everything"
+    over = "the GPUs of a node" if plan.sharding == "hsdp" else f"{ranks} GPUs"
+    return f"{plan.sharding}, {split} split over {over}"
+
+
+def _parallel(plan: Plan) -> str:
+    """The degrees beside data parallelism that are used."""
+    names = ("tensor", "pipeline", "context", "expert")
+    degrees = {name: getattr(plan, f"{name}_parallel") for name in names}
+    return ", ".join(f"{name} {degree}" for name, degree in degrees.items() if degree > 1)
+
+
+def _time_section(page: Page, best: Candidate, *, details: bool) -> None:
+    estimate = best.estimate
+    parts = (
+        f"{format_seconds(estimate.startup_seconds)} start-up + {format_seconds(estimate.training_seconds)} training + "
+        f"{format_seconds(estimate.lost_seconds)} saving and interruptions"
+    )
+    page.heading("Time", f"{format_seconds(estimate.seconds)} = {parts}")
+    rate = f"{format_seconds(estimate.step_seconds)}, {estimate.tokens_per_second:,.0f} tokens/s"
+    page.labelled("step", rate)
+    totals = {name: sum(terms.values()) for name, terms in estimate.step_parts.items()}
+    serial = totals.pop("serial")
+    busiest = max(totals, key=lambda name: totals[name])
+    others = [f"{name} {format_seconds(value)}" for name, value in totals.items() if value and name != busiest]
+    beside = f", beside it {words.listed(others)}" if others else ""
+    page.labelled("busiest", f"{busiest} {format_seconds(totals[busiest])}{beside}; then serial {format_seconds(serial)}")
+    page.labelled("saving", f"a checkpoint every {format_seconds(estimate.checkpoint_interval_seconds)}")
+    if details:
+        terms = [
+            [resource, name.replace("_", " "), format_seconds(seconds)]
+            for resource, parts_of in estimate.step_parts.items()
+            for name, seconds in parts_of.items()
+        ]
+        page.table(terms, right=(2,))
+
+
+def _cost_section(page: Page, answer: Answer, best: Candidate) -> None:
+    estimate, currency = best.estimate, answer.world.scenario.currency
+    rounded = words.cost_parts(estimate.cost, estimate.startup_cost, estimate.lost_cost)
+    total, startup, training, lost = (words.money(each, currency) for each in rounded)
+    page.heading("Cost", f"{total} = {startup} start-up + {training} training + {lost} saving and interruptions")
+    source = facts.price_source(best.plan.offer, answer.world.scenario.as_of)
+    style = "yellow" if source.is_stale else ""
+    page.labelled("price", f"{words.price(best.plan.offer)}, {dated(source)}", style)
+    if source.currency != currency:
+        converted = answer.world.price_per_gpu_hour(best.plan.offer)
+        page.labelled("", f"that is {words.price(_in_currency(best, converted, currency))}")
+    page.labelled("source", source.source)
+
+
+def _in_currency(best: Candidate, converted: object, currency: str) -> object:
+    return best.plan.offer.model_copy(update={"price_per_gpu_hour": converted, "currency": currency})
+
+
+def _limits_section(page: Page, answer: Answer) -> None:
+    tight = [words.LIMITS[each.limit] for each in answer.bindings if each.fraction >= TIGHT_FRACTION]
+    page.heading("Limits", f"{words.listed(tight)} binds" if tight else "none binds")
+    rows = [_binding_row(page, each, answer.world.scenario.currency) for each in answer.bindings]
+    styles = ["bold" if each.fraction >= TIGHT_FRACTION else "" for each in answer.bindings]
+    if rows:
+        page.table(rows, right=(1, 2, 3), styles=styles)
+
+
+def _binding_row(page: Page, binding: Binding, currency: str) -> list[str]:
+    used = words.quantity(binding.limit, binding.used, currency)
+    available = words.quantity(binding.limit, binding.available, currency)
+    bar = page.bar(binding.fraction, BINDING_CELLS)
+    return [words.LIMITS[binding.limit], used, f"of {available}", f"{binding.fraction:.0%}", bar]

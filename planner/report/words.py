@@ -1,0 +1,112 @@
+"""The words in which a practitioner speaks of plans, machines and limits."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from planner.catalog import Offer
+from planner.decisions import Plan
+from planner.solver.answer import Shortfall
+from planner.solver.world import World
+from planner.units import Money, format_bytes, format_money, format_price, format_seconds
+
+METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
+LIMITS = {
+    "gpu_memory": "GPU memory",
+    "host_memory": "host memory",
+    "disk": "local disk",
+    "deadline": "deadline",
+    "budget": "budget",
+    "max_gpus": "number of GPUs",
+}
+SPLIT_BY_SHARDING = {
+    "zero1": "optimizer states",
+    "zero2": "gradients and optimizer states",
+    "zero3": "weights, gradients and optimizer states",
+    "fsdp": "weights, gradients and optimizer states",
+    "hsdp": "weights, gradients and optimizer states",
+}
+VERBS = {"deadline": "takes", "budget": "costs"}
+
+
+def model_name(world: World) -> str:
+    """The model by its catalog name, or as the user wrote its path."""
+    return world.scenario.job.architecture.name or world.scenario.job.model
+
+
+def method(plan: Plan) -> str:
+    """`LoRA (rank 16, all-linear)`, or `full fine-tuning`."""
+    if plan.method == "full":
+        return METHODS["full"]
+    base = f", {plan.base_dtype} base" if plan.method == "qlora" else ""
+    return f"{METHODS[plan.method]} (rank {plan.lora_rank}, {plan.lora_targets}{base})"
+
+
+def machines(plan: Plan) -> str:
+    """`1 x H100 SXM`, or `32 x H100 SXM (4 nodes of 8)`."""
+    nodes = f" ({plan.nodes} nodes of {plan.gpus_per_node})" if plan.nodes > 1 else ""
+    return f"{plan.gpus} x {plan.gpu.name}{nodes}"
+
+
+def short_plan(plan: Plan) -> str:
+    """The plan in a few words, for tables: `4 x RTX 4090, LoRA, zero3`."""
+    parts = [f"{plan.gpus} x {plan.gpu.name}", "full" if plan.method == "full" else METHODS[plan.method]]
+    if plan.method == "qlora":
+        parts[1] += f" {plan.base_dtype}"
+    parts += [plan.sharding] if plan.sharding != "none" else []
+    parts += [f"offload {plan.offload}"] if plan.offload != "none" else []
+    return ", ".join(parts)
+
+
+def price(offer: Offer) -> str:
+    """`$0.80 per GPU-hour`, in the offer's own currency."""
+    return f"{format_price(Money(offer.price_per_gpu_hour, offer.currency))} per GPU-hour"
+
+
+def money(amount: Decimal | float, currency: str) -> str:
+    """An amount of the answer's currency."""
+    exact = amount if isinstance(amount, Decimal) else Decimal(repr(amount))
+    return format_money(Money(exact, currency))
+
+
+def cost_parts(total: Decimal, startup: Decimal, lost: Decimal) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+    """Total, start-up, training and losses in whole cents; the three parts add up to the total.
+
+    >>> [str(each) for each in cost_parts(Decimal("2.506"), Decimal("0.344"), Decimal("0.101"))]
+    ['2.51', '0.34', '2.07', '0.10']
+    """
+    cent = Decimal("0.01")
+    total, startup, lost = (each.quantize(cent) for each in (total, startup, lost))
+    return total, startup, total - startup - lost, lost
+
+
+def quantity(limit: str, value: float, currency: str) -> str:
+    """A value of a limit with its unit."""
+    if limit in ("gpu_memory", "host_memory", "disk"):
+        return format_bytes(value)
+    if limit == "deadline":
+        return format_seconds(value)
+    return money(value, currency) if limit == "budget" else f"{value:g}"
+
+
+def needs(limit: str, needed: float, available: float, currency: str) -> str:
+    """`needs 27.1 GiB of 23.5 GiB`, or the same of time, money or GPUs."""
+    subject = "" if limit in ("gpu_memory", "deadline", "budget") else f" {LIMITS[limit]}"
+    shown = f"{quantity(limit, needed, currency)} of {quantity(limit, available, currency)}"
+    return f"{VERBS.get(limit, 'needs')} {shown}{subject}"
+
+
+def shortfall(given: Shortfall, currency: str) -> str:
+    """By how much a limit is missed."""
+    if given.needed is None:
+        return "no legal plan"
+    return needs(given.limit, given.needed, given.available, currency)
+
+
+def listed(items: list[str]) -> str:
+    """`a, b and c`.
+
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

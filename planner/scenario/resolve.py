@@ -1,0 +1,147 @@
+"""From what is written to what is meant: steps, currency, offers, and notes on what will have no effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from planner.catalog import duplicate_offers
+from planner.catalog.offer import Offer
+from planner.errors import InputError, Problem
+from planner.scenario.fields import Reading
+from planner.scenario.model import Assumptions, Job, Limits, Lora, Scenario, Search
+from planner.scenario.schema import AssumptionsSchema, JobSchema, LimitsSchema, OfferSchema, ScenarioSchema
+from planner.scenario.search_schema import SearchSchema
+from planner.scenario.yaml_lines import Document
+from planner.units import MOST_COUNT, format_count
+
+
+def resolve_scenario(written: ScenarioSchema, document: Document, reading: Reading) -> Scenario:
+    """The scenario that `written` means. Error: InputError for what only shows in several sections together."""
+    offers = tuple(_offer(offer, document.file, reading) for offer in written.offers)
+    problems = [*_data_problems(written.job, document), *_offer_problems(offers, document)]
+    if problems:
+        raise InputError(problems)
+    budget = written.limits.budget
+    scenario = Scenario(
+        file=document.file,
+        name=written.name or Path(document.file).stem,
+        as_of=reading.as_of,
+        job=_job(written.job),
+        search=_search(written.search),
+        limits=_limits(written.limits),
+        prefer=written.prefer,
+        currency=written.currency or (budget.currency if budget else "USD"),
+        offers=offers,
+        catalog_offers=written.catalog_offers,
+        assumptions=_assumptions(written.assumptions),
+    )
+    return scenario.replace(notes=tuple(_notes(scenario, written, reading)))
+
+
+def _job(written: JobSchema) -> Job:
+    """The same job as plain data."""
+    samples, epochs = written.data.samples, written.data.epochs
+    return Job(
+        model=written.model.text,
+        architecture=written.model.architecture,
+        tokens=_tokens(written),
+        sequence_length=written.sequence_length,
+        global_batch=written.global_batch,
+        padded_samples=None if samples is None or written.data.packing else samples * epochs,
+    )
+
+
+def _tokens(written: JobSchema) -> int:
+    """Tokens of all epochs."""
+    data = written.data
+    once = data.tokens if data.tokens is not None else (data.samples or 0) * (data.tokens_per_sample or 0)
+    return once * data.epochs
+
+
+def _search(written: SearchSchema) -> Search:
+    """The same choices as plain data."""
+    values = {key: value for key, value in written if key != "lora"}
+    return Search(**values, lora=Lora(rank=written.lora.rank, targets=written.lora.targets))
+
+
+def _limits(written: LimitsSchema) -> Limits:
+    """The same limits under names with units."""
+    return Limits(
+        deadline_seconds=written.deadline,
+        budget=written.budget,
+        gpu_memory_reserve_bytes=written.gpu_memory_reserve,
+    )
+
+
+def _assumptions(written: AssumptionsSchema) -> Assumptions:
+    """The same assumptions under names with units."""
+    return Assumptions(
+        startup_seconds=written.startup,
+        download_gbit_s=written.download_gbit_s,
+        checkpoint_interval_seconds=written.checkpoint_interval,
+    )
+
+
+def _offer(written: OfferSchema, file: str, reading: Reading) -> Offer:
+    """A price of the user's own as an offer like those of the catalog."""
+    given = written.model_dump(exclude={"price", "observed"})
+    return Offer(
+        **given,
+        price_per_gpu_hour=written.price.amount,
+        currency=written.price.currency,
+        observed=written.observed or reading.as_of,
+        retrieved=reading.as_of,
+        source=f"your own price in {file}",
+        quality="given in the scenario",
+    )
+
+
+def _data_problems(job: JobSchema, document: Document) -> Iterator[Problem]:
+    """Amounts of data that are impossible together."""
+    tokens, data = _tokens(job), job.data
+    if tokens > MOST_COUNT:
+        message = f"{format_count(tokens)} tokens over all epochs, at most {format_count(MOST_COUNT)} are possible"
+        yield document.problem(("job", "data"), message)
+    if not data.packing and (data.tokens_per_sample or 0) > job.sequence_length:
+        message = f"samples of {data.tokens_per_sample} tokens do not fit into sequences of {job.sequence_length}"
+        yield document.problem(("job", "data", "packing"), message, "Pack them, or use longer sequences")
+
+
+def _offer_problems(offers: tuple[Offer, ...], document: Document) -> Iterator[Problem]:
+    """Prices for a thing that already has one."""
+    for first, repeated in duplicate_offers(offers):
+        message = f"the same offer as offers.{first}: {offers[first].name} of {offers[first].gpu}"
+        hint = "Tell them apart by provider, instance, region, gpus_per_node or kind"
+        yield document.problem(("offers", repeated), message, hint)
+
+
+def _notes(scenario: Scenario, written: ScenarioSchema, reading: Reading) -> Iterator[str]:
+    """What the user should know before reading the answer."""
+    yield from _job_notes(scenario.job)
+    methods = scenario.search.method
+    if "lora" in written.search.model_fields_set and methods == ("full",):
+        yield "search.lora has no effect: search.method allows only full."
+    for offer in scenario.offers:
+        if not scenario.search.admits(offer):
+            yield f"Your own price of {offer.gpu} ({offer.name}) is not used: search excludes it."
+    yield from _offerless(scenario, reading.catalog.offers if scenario.catalog_offers else ())
+
+
+def _job_notes(job: Job) -> Iterator[str]:
+    """What is unusual about the job."""
+    if job.sequence_length > job.architecture.max_positions:
+        yield (
+            f"{job.sequence_length} tokens per sequence are more than the {job.architecture.max_positions} positions "
+            f"that {job.architecture.name} was made for."
+        )
+    if job.sequences < job.global_batch:
+        yield f"The data fill only {job.sequences} of the {job.global_batch} sequences of one optimizer step."
+
+
+def _offerless(scenario: Scenario, catalog_offers: Iterable[Offer]) -> Iterator[str]:
+    """The GPUs that the user names and nobody rents out under the conditions of the search."""
+    offered = {offer.gpu for offer in scenario.usable_offers(catalog_offers)}
+    for gpu in scenario.search.gpu or ():
+        if gpu not in offered:
+            yield f"No offer of {gpu} is known for this search: give your own price under offers."

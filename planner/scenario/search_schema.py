@@ -1,0 +1,114 @@
+"""The `search` section as it is written: which values of each decision are allowed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from planner.decisions import DECISIONS, LORA_MODULES, PRICINGS
+from planner.scenario.fields import FieldError, Parsed, Section, Several, one_of, reading_of, too_large, whole
+from planner.scenario.names import parse_gpu, parse_lora_targets, parse_provider, parse_stack
+
+MOST_GPUS = 16_384
+MOST_CHUNKS = 1024
+MOST_SEQUENCES = 65_536
+MOST_LAYERS = 1024
+MOST_RANK = 4096
+
+_DECISIONS = {decision.name: decision for decision in DECISIONS}
+_NAME = {"type": ["string", "number"]}
+_TARGETS = {
+    "anyOf": [
+        {"type": "string", "examples": ["all-linear", "q+v"]},
+        {"type": "array", "items": {"enum": list(LORA_MODULES)}, "minItems": 1, "uniqueItems": True},
+    ]
+}
+
+Chunks = Annotated[int, whole(1, MOST_CHUNKS)]
+Sequences = Annotated[int, whole(1, MOST_SEQUENCES)]
+Gpus = Annotated[int, whole(1, MOST_GPUS)]
+GpuName = Annotated[str, Parsed(parse_gpu, _NAME | {"examples": ["RTX 4090", "H100 SXM"]})]
+
+
+def words(decision: str) -> Parsed:
+    """One of the values of a decision."""
+    return one_of(_DECISIONS[decision].values)
+
+
+def choice(decision: str) -> Any:
+    """A field for the allowed values of a decision, which allows everything when it is left out."""
+    return Field(default=None, description=f"Allowed values: {_DECISIONS[decision].meaning}.")
+
+
+class LoraSchema(Section):
+    """Shape of the adapters of lora and qlora."""
+
+    rank: Annotated[int, whole(1, MOST_RANK)] = Field(default=16, description="Rank of the adapter matrices.")
+    targets: Annotated[str, Parsed(parse_lora_targets, _TARGETS)] = Field(
+        default="all-linear",
+        description='Adapted linear layers: "all-linear" (every one of a block), a list, or names joined by "+".',
+    )
+
+
+class SearchSchema(Section):
+    """Allowed values of each decision: one value or a list; a decision that is left out is free."""
+
+    stack: Several[Annotated[str, Parsed(parse_stack, _NAME)]] | None = choice("stack")
+    method: Several[Annotated[str, words("method")]] | None = choice("method")
+    lora: LoraSchema = Field(default_factory=LoraSchema, description="Rank and targets of the adapters.")
+    base_dtype: Several[Annotated[str, words("base_dtype")]] | None = choice("base_dtype")
+    compute_dtype: Several[Annotated[str, words("compute_dtype")]] | None = choice("compute_dtype")
+    master_weights: Several[Annotated[str, words("master_weights")]] | None = choice("master_weights")
+    optimizer: Several[Annotated[str, words("optimizer")]] | None = choice("optimizer")
+    checkpointing: Several[Annotated[str, words("checkpointing")]] | None = choice("checkpointing")
+    checkpointed_layers: Several[Annotated[int, whole(0, MOST_LAYERS)]] | None = choice("checkpointed_layers")
+    attention: Several[Annotated[str, words("attention")]] | None = choice("attention")
+    loss: Several[Annotated[str, words("loss")]] | None = choice("loss")
+    loss_chunks: Several[Chunks] | None = choice("loss_chunks")
+    mlp_chunks: Several[Chunks] | None = choice("mlp_chunks")
+    micro_batch: Several[Sequences] | None = choice("micro_batch")
+    gradient_accumulation: Several[Sequences] | None = choice("gradient_accumulation")
+    sharding: Several[Annotated[str, words("sharding")]] | None = choice("sharding")
+    offload: Several[Annotated[str, words("offload")]] | None = choice("offload")
+    data_parallel: Several[Gpus] | None = choice("data_parallel")
+    tensor_parallel: Several[Gpus] | None = choice("tensor_parallel")
+    pipeline_parallel: Several[Gpus] | None = choice("pipeline_parallel")
+    context_parallel: Several[Gpus] | None = choice("context_parallel")
+    expert_parallel: Several[Gpus] | None = choice("expert_parallel")
+    gpu: Several[GpuName] | None = choice("gpu")
+    max_gpus: Gpus = Field(default=64, description="Largest number of GPUs that a plan may use.")
+    gpus: Several[Gpus] | None = choice("gpus")
+    pricing: Several[Annotated[str, one_of(PRICINGS)]] = Field(
+        default=("on-demand", "spot"), description="Kinds of price that may be used."
+    )
+    provider: Several[Annotated[str, Parsed(parse_provider, _NAME)]] | None = Field(
+        default=None, description="Providers that may be used: those of the catalog's offers and your own."
+    )
+
+    @field_validator("micro_batch", "gradient_accumulation")
+    @classmethod
+    def _at_most_global_batch(cls, values: tuple[int, ...] | None, info: ValidationInfo) -> tuple[int, ...] | None:
+        batch = reading_of(info).global_batch
+        return _bounded(values, batch, f"exceeds job.global_batch, which is {batch}")
+
+    @field_validator("checkpointed_layers")
+    @classmethod
+    def _at_most_layers(cls, values: tuple[int, ...] | None, info: ValidationInfo) -> tuple[int, ...] | None:
+        model = reading_of(info).architecture
+        layers = model.layers if model else None
+        return _bounded(values, layers, f"exceeds the layers of the model, which are {layers}")
+
+    @field_validator("gpus")
+    @classmethod
+    def _at_most_max_gpus(cls, values: tuple[int, ...] | None, info: ValidationInfo) -> tuple[int, ...] | None:
+        most = info.data.get("max_gpus")
+        return _bounded(values, most, f"exceeds search.max_gpus, which is {most}")
+
+
+def _bounded(values: tuple[int, ...] | None, most: int | None, message: str) -> tuple[int, ...] | None:
+    """`values`, unless one exceeds `most`; without a known `most` there is nothing to compare."""
+    faults = too_large(values, most, message) if most is not None else []
+    if faults:
+        raise FieldError(*faults)
+    return values

@@ -1,0 +1,163 @@
+"""Rows for the model: a block of whole-plan choices (keys) with the state rows and activation rows of each.
+
+Rows that break a rule are never made, rows that cannot fit beside the smallest partner are dropped, and so are rows
+that another row of the same key dominates in every column and in simplicity: such a row is in no optimum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.errors import PlannerError
+from planner.estimator.formula import call, scope
+from planner.rules import RULES, Rule
+from planner.solver.domains import ACTIVATION_LOCAL, STATE_LOCAL, Family, activation_choices, state_choices
+from planner.solver.tabulate import COLUMNS, MEMORY, Table, tabulate
+from planner.solver.world import World
+
+DOMINANCE_BATCH = 4_000_000
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one table: `key` numbers the key each belongs to, `values` are the columns, `rank` is the simplicity
+    within the table (0 is simplest) and `local` the decisions."""
+
+    key: NDArray[np.int64]
+    values: Table
+    rank: NDArray[np.int64]
+    local: list[dict[str, Any]]
+
+    def __len__(self) -> int:
+        return len(self.key)
+
+    def where(self, mask: Any) -> Rows:
+        """The rows that a mask selects."""
+        positions = np.flatnonzero(mask)
+        return Rows(self.key[mask], self.values[mask], self.rank[mask], [self.local[i] for i in positions])
+
+
+@cache
+def rules_of(table: str) -> tuple[Rule, ...]:
+    """Rules of one table, "state" or "activation", or of "key": those that need whole-plan decisions only.
+
+    PlannerError if a rule mixes local decisions of both tables.
+    """
+    result = []
+    for rule in RULES:
+        names = set(scope(rule.holds))
+        places = {"state": names & set(STATE_LOCAL), "activation": names & set(ACTIVATION_LOCAL)}
+        if all(places.values()):
+            raise PlannerError(f"the rule that {rule.sentence} mixes both tables")
+        if places[table] if table in places else not any(places.values()):
+            result.append(rule)
+    return tuple(result)
+
+
+def legal(table: str, world: World, decisions: dict[str, Any], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which rows meet all rules of a table."""
+    mask = np.ones(shape, dtype=bool)
+    for rule in rules_of(table):
+        holds = call(rule.holds, world.workload, decisions)
+        if isinstance(holds, np.ndarray):
+            mask &= holds
+        elif not holds:
+            return np.zeros(shape, dtype=bool)
+    return mask
+
+
+def state_rows(world: World, family: Family, decisions: dict[str, Any], keys: NDArray[np.int64]) -> Rows:
+    """State rows of the keys of one family and one offer; `decisions` has their numbers as arrays."""
+    columns = {name: _column(value) for name, value in decisions.items()}
+    parts, names = [], []
+    for sharding, optimizer in state_choices(family, world.scenario.search):
+        chosen = {**columns, "sharding": sharding, "optimizer": optimizer}
+        parts.append(_checked_rows("state", world, chosen, (len(keys), 1)))
+        names.append({"sharding": sharding, "optimizer": optimizer})
+    return _undominated(parts, names, keys)
+
+
+def activation_rows(world: World, family: Family, decisions: dict[str, Any], keys: NDArray[np.int64]) -> Rows:
+    """Activation rows of the keys of one family and one offer."""
+    columns = {name: _column(value) for name, value in decisions.items()}
+    parts: list[Table] = []
+    names: list[dict[str, Any]] = []
+    for choice in activation_choices(family.stack, world):
+        chosen = {**columns, **choice.names(), **choice.numbers()}
+        parts.append(_checked_rows("activation", world, chosen, (len(keys), len(choice.grid()))))
+        names.extend(choice.rows())
+    return _undominated(parts, names, keys)
+
+
+def _checked_rows(table: str, world: World, chosen: dict[str, Any], shape: tuple[int, int]) -> Table:
+    """Columns of keys x choices; infinite where a rule is broken."""
+    mask = legal(table, world, chosen, shape)
+    if not mask.any():
+        return np.full((*shape, len(COLUMNS)), np.inf)
+    return np.where(mask[..., None], tabulate(table, world.workload, chosen, shape), np.inf)
+
+
+def _undominated(parts: list[Table], names: list[dict[str, Any]], keys: NDArray[np.int64]) -> Rows:
+    """The legal rows that no simpler row of the same key dominates."""
+    if not parts:
+        return joined([])
+    together = np.concatenate(parts, axis=1)
+    keep = ~dominated(together) & np.isfinite(together[..., 0])
+    positions, ranks = np.nonzero(keep)
+    return Rows(keys[positions], together[positions, ranks], ranks, [names[rank] for rank in ranks])
+
+
+def _column(value: Any) -> Any:
+    return value[:, None] if isinstance(value, np.ndarray) else value
+
+
+def dominated(values: Table) -> NDArray[np.bool_]:
+    """For rows in order of simplicity (keys x rows x columns): which ones a simpler row of the key never loses to.
+
+    A row is dropped if an earlier row is as small in every column. (A later row that is smaller everywhere would not be
+    simpler, and two plans can cost the same when the column is not the busiest one: it must stay.)
+    """
+    keys, rows, columns = values.shape
+    result = np.zeros((keys, rows), dtype=bool)
+    step = max(1, DOMINANCE_BATCH // max(1, rows * rows * columns))
+    earlier = np.tri(rows, k=-1, dtype=bool)
+    for start in range(0, keys, step):
+        part = values[start : start + step]
+        no_larger = (part[:, None, :, :] <= part[:, :, None, :]).all(axis=3)
+        result[start : start + step] = (no_larger & earlier).any(axis=2)
+    return result
+
+
+def joined(parts: list[Rows]) -> Rows:
+    """Rows of several parts in one."""
+    if not parts:
+        return Rows(np.zeros(0, np.int64), np.zeros((0, len(COLUMNS))), np.zeros(0, np.int64), [])
+    return Rows(
+        np.concatenate([part.key for part in parts]),
+        np.concatenate([part.values for part in parts]),
+        np.concatenate([part.rank for part in parts]),
+        [local for part in parts for local in part.local],
+    )
+
+
+def fitting(states: Rows, activations: Rows, capacity: NDArray[np.float64], keys: int) -> tuple[Rows, Rows]:
+    """Drop rows whose memory cannot fit even beside the smallest partner of their key; `capacity` is key x memory."""
+    for _ in range(2):
+        smallest = _smallest(activations, keys)
+        states = states.where((states.values[:, MEMORY] + smallest[states.key] <= capacity[states.key]).all(axis=1))
+        smallest = _smallest(states, keys)
+        fits = (activations.values[:, MEMORY] + smallest[activations.key] <= capacity[activations.key]).all(axis=1)
+        activations = activations.where(fits)
+    return states, activations
+
+
+def _smallest(rows: Rows, keys: int) -> Table:
+    """Smallest value of each memory column among the rows of each key; infinite for a key without rows."""
+    result = np.full((keys, MEMORY.stop), np.inf)
+    np.minimum.at(result, rows.key, rows.values[:, MEMORY])
+    return result

@@ -1,0 +1,176 @@
+"""The CP-SAT model of one block: choose one state row and one activation row of the same key.
+
+    exactly one state row, exactly one activation row, of one key
+    for every memory phase and the host:  state bytes + activation bytes <= capacity of the key's machine
+    for every resource:                   cost  >= fixed + rate x (resource + serial seconds)
+                                          hours >= likewise
+    cost <= budget (and the incumbent),   hours <= deadline
+    minimise cost, then hours, then the place in the order of simplicity (or hours first)
+
+Sums are linear in row literals. Memory is counted in KiB; costs and hours are compared in whole steps (`Resolution`)
+and counted in thousandths of a step, or in steps where thousandths would be too many: all sums stay below 2^31.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from ortools.sat.python import cp_model
+
+from planner.errors import DisagreementError
+from planner.estimator.memory import ROUNDED_BYTES as KIB
+from planner.solver.block import Rows
+from planner.solver.candidate import STEP_TOLERANCE
+from planner.solver.tabulate import MEMORY, PHASE_COUNT, RESOURCES, SERIAL_COLUMN
+
+LARGEST = 2**30
+"""Larger amounts are cut off here, so that the sum of two rows stays below 2^31."""
+PARTS = (1000, 1)
+"""Parts of a step in which amounts are counted, the finer ones first."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What one second of a step is worth, key by key: amount = fixed + rate x seconds, compared in steps of `unit`."""
+
+    fixed: NDArray[np.float64]
+    rate: NDArray[np.float64]
+    limit: float
+    unit: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What CP-SAT said of a block: the rows chosen (None if there are none) and whether that is proved."""
+
+    state: int | None
+    activation: int | None
+    proved: bool
+    branches: int
+    literals: int
+
+
+class BlockModel:
+    """One block as a CP-SAT model.
+
+    `amounts` are minimised one after the other (cost and hours, or hours and cost), after the peak if it has a limit
+    of its own here (then `capacity` does not bound the GPU's phases).
+    """
+
+    def __init__(
+        self,
+        states: Rows,
+        activations: Rows,
+        capacity: NDArray[np.float64],
+        amounts: tuple[Scales, Scales],
+        ranks: tuple[NDArray[np.int64], NDArray[np.int64]],
+        peak_limit: float | None = None,
+        parts: int = PARTS[0],
+    ) -> None:
+        self.states, self.activations = states, activations
+        self.model = cp_model.CpModel()
+        self.state_literals = [self.model.new_bool_var("") for _ in range(len(states))]
+        self.activation_literals = [self.model.new_bool_var("") for _ in range(len(activations))]
+        self.model.add_exactly_one(self.state_literals)
+        self.model.add_exactly_one(self.activation_literals)
+        self._link_keys()
+        self._bound_memory(capacity)
+        self.clipped = False
+        self.objectives: list[cp_model.LinearExprT] = []
+        if peak_limit is not None:
+            self.objectives.append(self._peak(peak_limit))
+        self.objectives += [self._amount(scales, parts) for scales in amounts]
+        self.objectives.append(self._weighted(ranks[0], ranks[1]))
+
+    def _link_keys(self) -> None:
+        """Both rows belong to the same key."""
+        for key in np.unique(self.states.key):
+            here = [self.state_literals[i] for i in np.flatnonzero(self.states.key == key)]
+            there = [self.activation_literals[i] for i in np.flatnonzero(self.activations.key == key)]
+            self.model.add(sum(here) == sum(there))
+
+    def _weighted(
+        self, state_values: NDArray[np.float64], activation_values: NDArray[np.float64]
+    ) -> cp_model.LinearExpr:
+        states = np.clip(state_values, -LARGEST, LARGEST).astype(np.int64).tolist()
+        activations = np.clip(activation_values, -LARGEST, LARGEST).astype(np.int64).tolist()
+        return cp_model.LinearExpr.weighted_sum(
+            [*self.state_literals, *self.activation_literals], [*states, *activations]
+        )
+
+    def _bound_memory(self, capacity: NDArray[np.float64]) -> None:
+        """Every phase and the host hold what is alive at once; an unknown capacity is not checked."""
+        for column in range(MEMORY.stop):
+            room = capacity[self.states.key, column]
+            if np.isinf(room).all():
+                continue
+            activation = self.activations.values[:, column]
+            unchecked = -float(activation.max())
+            state = np.where(np.isinf(room), unchecked, self.states.values[:, column] - room)
+            self.model.add(self._weighted(np.ceil(state / KIB), np.ceil(activation / KIB)) <= 0)
+
+    def _peak(self, limit: float) -> cp_model.IntVar:
+        """KiB of the largest phase; what is minimised to learn how much memory is needed."""
+        peak = self.model.new_int_var(0, int(min(2 * LARGEST - 1, limit / KIB)), "")
+        for phase in range(PHASE_COUNT):
+            columns = self.states.values[:, phase] / KIB, self.activations.values[:, phase] / KIB
+            self.model.add(self._weighted(*columns) <= peak)
+        return peak
+
+    def _amount(self, scales: Scales, parts: int) -> cp_model.IntVar:
+        """Whole steps of an amount, rounded up: at least what the busiest resource makes of it."""
+        state_rate, activation_rate = scales.rate[self.states.key], scales.rate[self.activations.key]
+        fixed = scales.fixed[self.states.key]
+        part = scales.unit / parts
+        top = int(min(LARGEST, scales.limit / part * (1 + 1e-9)))
+        amount = self.model.new_int_var(0, top, "")
+        for resource in range(RESOURCES.start, RESOURCES.stop):
+            seconds = self.states.values[:, resource] + self.states.values[:, SERIAL_COLUMN]
+            state = np.rint((fixed + state_rate * seconds) / part)
+            activation = np.rint(activation_rate * self.activations.values[:, resource] / part)
+            self.clipped = self.clipped or max(state.max(), activation.max()) > LARGEST
+            self.model.add(self._weighted(state, activation) <= amount)
+        in_steps = self.model.new_int_var(0, top // parts + 1, "")
+        self.model.add(parts * in_steps + int(parts * STEP_TOLERANCE) >= amount)
+        return in_steps
+
+    def solve(self, seconds: float, workers: int) -> Outcome:
+        """Minimise cost, hours and rank one after the other, each kept at its optimum for the next."""
+        solver = cp_model.CpSolver()
+        solver.parameters.num_workers = workers
+        solver.parameters.random_seed = 0
+        solver.parameters.max_time_in_seconds = seconds
+        chosen: tuple[int, int] | None = None
+        branches, proved = 0, True
+        for stage, objective in enumerate(self.objectives):
+            self.model.minimize(objective)
+            status = solver.solve(self.model)
+            branches += solver.num_branches
+            if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+                if chosen is not None and status == cp_model.INFEASIBLE:
+                    raise DisagreementError("CP-SAT calls a model infeasible that it has just solved")
+                proved = proved and status == cp_model.INFEASIBLE
+                break
+            chosen = self._chosen(solver)
+            proved = proved and status == cp_model.OPTIMAL
+            if stage < len(self.objectives) - 1:
+                self.model.add(objective <= solver.value(objective))
+                self._hint(chosen)
+        state, activation = chosen or (None, None)
+        literals = len(self.state_literals) + len(self.activation_literals)
+        return Outcome(state, activation, proved, branches, literals)
+
+    def _chosen(self, solver: cp_model.CpSolver) -> tuple[int, int]:
+        state = next(i for i, literal in enumerate(self.state_literals) if solver.boolean_value(literal))
+        activation = next(i for i, literal in enumerate(self.activation_literals) if solver.boolean_value(literal))
+        return state, activation
+
+    def _hint(self, chosen: tuple[int, int]) -> None:
+        """The plan of the last stage, complete, as the starting point of the next."""
+        self.model.model_proto.clear_solution_hint()
+        for number, literal in enumerate(self.state_literals):
+            self.model.add_hint(literal, number == chosen[0])
+        for number, literal in enumerate(self.activation_literals):
+            self.model.add_hint(literal, number == chosen[1])

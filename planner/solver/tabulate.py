@@ -1,0 +1,95 @@
+"""Turns formulas into tables: reads each formula's decisions from its signature and calls it for rows of just those.
+
+Every quantity that a limit bounds or the objective counts is a *column*: the bytes of each memory phase, of the host,
+and the seconds of each resource. A column is a sum of terms. A term whose decisions include one that is local to the
+activation table is tabulated there, every other in the state table, so that a column of a plan is the sum of one row of
+each. A formula that mixes local decisions of both tables cannot be split, which is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.errors import PlannerError
+from planner.estimator.duration import OVERLAPPED, SERIAL
+from planner.estimator.formula import call, scope
+from planner.estimator.memory import HOST, PHASES, ROUNDED_BYTES
+from planner.estimator.workload import Workload
+from planner.solver.domains import ACTIVATION_LOCAL, STATE_LOCAL
+
+Term = Callable[..., Any]
+Table = NDArray[np.float64]
+
+MEMORY_COLUMNS: dict[str, dict[str, Term]] = {**PHASES, "host": HOST}
+TIME_COLUMNS: dict[str, dict[str, Term]] = {**OVERLAPPED, "serial": SERIAL}
+COLUMNS = (*MEMORY_COLUMNS, *TIME_COLUMNS)
+MEMORY = slice(0, len(MEMORY_COLUMNS))
+HOST_COLUMN = list(MEMORY_COLUMNS).index("host")
+PHASE_COUNT = len(PHASES)
+RESOURCES = slice(len(MEMORY_COLUMNS), len(COLUMNS) - 1)
+SERIAL_COLUMN = len(COLUMNS) - 1
+
+
+@dataclass(frozen=True)
+class PlacedTerm:
+    """A term and the columns that it is part of; memory is rounded up term by term, as in the estimate."""
+
+    function: Term
+    columns: tuple[int, ...]
+    rounded: bool
+
+
+def table_of(function: Term) -> str:
+    """The table that a term belongs to: "activation" or "state". PlannerError if it belongs to both."""
+    decisions = set(scope(function))
+    if decisions & set(ACTIVATION_LOCAL):
+        if decisions & set(STATE_LOCAL):
+            raise PlannerError(f"{function.__name__} mixes decisions of the state and the activation table")
+        return "activation"
+    return "state"
+
+
+@cache
+def placed_terms(table: str) -> tuple[PlacedTerm, ...]:
+    """All terms of one table, each function once."""
+    columns: dict[Term, list[int]] = {}
+    for number, terms in enumerate((*MEMORY_COLUMNS.values(), *TIME_COLUMNS.values())):
+        for function in terms.values():
+            if table_of(function) == table:
+                columns.setdefault(function, []).append(number)
+    return tuple(
+        PlacedTerm(function, tuple(places), places[0] < len(MEMORY_COLUMNS)) for function, places in columns.items()
+    )
+
+
+def tabulate(
+    table: str,
+    workload: Workload,
+    decisions: dict[str, Any],
+    shape: tuple[int, ...],
+    only: Iterable[int] | None = None,
+    without: Iterable[Term] = (),
+) -> Table:
+    """Values of all columns for rows of a table: an array of `shape` x columns.
+
+    `decisions` holds names as they are and numbers as arrays that broadcast to `shape`. `only` restricts the work to
+    some columns, the others stay 0; `without` leaves terms out.
+    """
+    rows = np.zeros((*shape, len(COLUMNS)))
+    wanted = None if only is None else set(only)
+    for term in placed_terms(table):
+        places = [place for place in term.columns if wanted is None or place in wanted]
+        if not places or term.function in without:
+            continue
+        value = call(term.function, workload, decisions)
+        if term.rounded:
+            value = np.ceil(value / ROUNDED_BYTES) * ROUNDED_BYTES
+        for place in places:
+            rows[..., place] += value
+    return rows

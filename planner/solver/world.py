@@ -1,0 +1,96 @@
+"""What stays fixed while one scenario is solved: the job, the machines on offer, the stacks and the limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from planner.catalog import Catalog, Gpu, Offer, Stack
+from planner.decisions import Plan
+from planner.estimator.estimate import Estimate, estimate
+from planner.estimator.workload import Workload
+from planner.scenario.model import Scenario
+
+
+@dataclass(frozen=True)
+class World:
+    """A scenario together with the catalog that it is solved against."""
+
+    scenario: Scenario
+    catalog: Catalog
+    extra_memory_bytes: int = 0
+    """Memory that every GPU is given beyond its own, to ask what would be if it did not matter."""
+
+    @cached_property
+    def workload(self) -> Workload:
+        """The job as the formulas see it."""
+        job, assumptions = self.scenario.job, self.scenario.assumptions
+        return Workload(
+            architecture=job.architecture,
+            sequence_length=job.sequence_length,
+            global_batch=job.global_batch,
+            steps=job.steps,
+            lora_rank=self.scenario.search.lora.rank,
+            lora_targets=self.scenario.search.lora.targets,
+            startup_seconds=assumptions.startup_seconds,
+            download_gbit_s=assumptions.download_gbit_s,
+            checkpoint_interval_seconds=assumptions.checkpoint_interval_seconds,
+        )
+
+    @cached_property
+    def stacks(self) -> tuple[Stack, ...]:
+        """The stacks that the search allows, in catalog order."""
+        return tuple(stack for stack in self.catalog.stacks if self.scenario.search.allows("stack", stack.name))
+
+    @cached_property
+    def offers(self) -> tuple[Offer, ...]:
+        """The offers that the search allows: the user's own first."""
+        return self.scenario.usable_offers(self.catalog.offers)
+
+    @cached_property
+    def gpus(self) -> tuple[Gpu, ...]:
+        """GPU types that the search allows and that someone offers, in catalog order."""
+        offered = {offer.gpu for offer in self.offers}
+        return tuple(gpu for gpu in self.catalog.gpus if gpu.name in offered)
+
+    @cached_property
+    def deadline_seconds(self) -> float:
+        """Longest allowed duration; infinite without a deadline."""
+        deadline = self.scenario.limits.deadline_seconds
+        return float("inf") if deadline is None else deadline
+
+    @cached_property
+    def budget(self) -> float:
+        """Largest allowed cost in the scenario's currency; infinite without a budget."""
+        budget = self.scenario.limits.budget
+        if budget is None:
+            return float("inf")
+        return float(self.catalog.currencies.convert(budget.amount, budget.currency, self.scenario.currency))
+
+    @property
+    def _reserve_bytes(self) -> int:
+        return self.scenario.limits.gpu_memory_reserve_bytes - self.extra_memory_bytes
+
+    def relaxed(self, **changes: Any) -> World:
+        """The same world with other limits or another search (see `Scenario.replace`)."""
+        return World(self.scenario.replace(**changes), self.catalog, self.extra_memory_bytes)
+
+    def capacity_bytes(self, gpu: Gpu) -> int:
+        """Memory of one GPU that a plan may use."""
+        return gpu.memory_bytes - self._reserve_bytes
+
+    def price_per_gpu_hour(self, offer: Offer) -> Decimal:
+        """An offer's price in the scenario's currency."""
+        return self.catalog.currencies.convert(offer.price_per_gpu_hour, offer.currency, self.scenario.currency)
+
+    def estimate(self, plan: Plan) -> Estimate:
+        """The exact estimate of a plan in this world."""
+        return estimate(
+            self.workload,
+            plan,
+            currencies=self.catalog.currencies,
+            currency=self.scenario.currency,
+            reserve_bytes=self._reserve_bytes,
+        )

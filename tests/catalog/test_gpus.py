@@ -1,0 +1,156 @@
+"""The GPU catalog: its size, its figures and the names under which people look for it."""
+
+from datetime import date
+
+import pytest
+
+from planner.catalog import load_catalog
+
+CATALOG = load_catalog()
+
+SPELLINGS = {
+    "H100": "H100 SXM",
+    "h100": "H100 SXM",
+    "H100-SXM5": "H100 SXM",
+    "H100-80GB": "H100 SXM",
+    "H100_SXM": "H100 SXM",
+    "NVIDIA H100 80GB HBM3": "H100 SXM",
+    "H100-PCIe": "H100 PCIe",
+    "NVIDIA H100 PCIe": "H100 PCIe",
+    "H100 NVL": "H100 NVL",
+    "H800": "H800 SXM",
+    "H200": "H200",
+    "H200-SXM": "H200",
+    "B200": "B200",
+    "A100": "A100 80GB SXM",
+    "A100-80GB": "A100 80GB SXM",
+    "NVIDIA A100-SXM4-80GB": "A100 80GB SXM",
+    "A100-40GB": "A100 40GB SXM",
+    "NVIDIA A100-SXM4-40GB": "A100 40GB SXM",
+    "NVIDIA A100 80GB PCIe": "A100 80GB PCIe",
+    "NVIDIA A100-PCIE-40GB": "A100 40GB PCIe",
+    "4090": "RTX 4090",
+    "rtx4090": "RTX 4090",
+    "RTX-4090": "RTX 4090",
+    "GeForce RTX 4090": "RTX 4090",
+    "NVIDIA GeForce RTX 4090": "RTX 4090",
+    "NVIDIA GeForce RTX 4090 D": "RTX 4090D",
+    "5090": "RTX 5090",
+    "3090": "RTX 3090",
+    "A6000": "RTX A6000",
+    "RTXA6000": "RTX A6000",
+    "NVIDIA RTX 6000 Ada Generation": "RTX 6000 Ada",
+    "RTX6000-Ada": "RTX 6000 Ada",
+    "RTXPRO6000": "RTX PRO 6000 Blackwell",
+    "NVIDIA L40S": "L40S",
+    "Tesla T4": "T4",
+    "V100": "V100 16GB SXM",
+    "Tesla V100-SXM2-32GB": "V100 32GB SXM",
+    "Tesla V100-PCIE-16GB": "V100 PCIe",
+    "AMD Instinct MI300X": "MI300X",
+    "910B": "Ascend 910B",
+}
+
+# name: (driver MiB, bandwidth, bf16, fp16, fp8, NVLink, link, peer to peer)
+FIGURES = {
+    "RTX 3090": (24576, 936, 71.2, 71.2, None, 112.5, "bridge", False),
+    "RTX 4090": (24564, 1008, 165.2, 165.2, 330.3, None, "none", False),
+    "RTX A6000": (49140, 768, 154.8, 154.8, None, 112.5, "bridge", True),
+    "L40S": (46068, 864, 362, 362, 733, None, "none", True),
+    "V100 16GB SXM": (16384, 900, None, 125, None, 300, "switch", True),
+    "A100 40GB SXM": (40960, 1555, 312, 312, None, 600, "switch", True),
+    "A100 80GB SXM": (81920, 2039, 312, 312, None, 600, "switch", True),
+    "A100 80GB PCIe": (81920, 1935, 312, 312, None, 600, "bridge", True),
+    "H100 PCIe": (81559, 2039, 756, 756, 1513, 600, "bridge", True),
+    "H100 SXM": (81559, 3350, 989.5, 989.5, 1979, 900, "switch", True),
+    "H800 SXM": (81559, 3350, 989.5, 989.5, 1979, 400, "switch", True),
+    "H200": (143771, 4800, 989.5, 989.5, 1979, 900, "switch", True),
+    "B200": (183359, 8000, 2250, 2250, 4500, 1800, "switch", True),
+    "GB200": (186 * 1024, 8000, 2500, 2500, 5000, 1800, "switch", True),
+    "MI250X": (128 * 1024, 3277, 383, 383, None, 700, "switch", True),
+    "MI300X": (192 * 1024, 5300, 1307.4, 1307.4, 2614.9, 896, "switch", True),
+}
+
+
+def test_the_catalog_is_complete_and_sourced() -> None:
+    """At least 37 GPU types, each with a source, the day of reading and a quality."""
+    assert len(CATALOG.gpus) >= 37
+    assert all(gpu.source and gpu.quality and gpu.retrieved >= date(2026, 11, 22) for gpu in CATALOG.gpus)
+
+
+@pytest.mark.parametrize(("typed", "name"), SPELLINGS.items())
+def test_common_spellings(typed: str, name: str) -> None:
+    """The spellings of clouds, nvidia-smi and people lead to the GPU that is meant."""
+    assert CATALOG.gpu(typed).name == name
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures(name: str) -> None:
+    """Memory, bandwidth, dense peaks and links are the published ones."""
+    gpu = CATALOG.gpu(name)
+    found = (
+        gpu.memory_mib,
+        gpu.memory_bandwidth_gbs,
+        gpu.bf16_tflops,
+        gpu.fp16_tflops,
+        gpu.fp8_tflops,
+        gpu.nvlink_gbs,
+        gpu.link,
+        gpu.peer_to_peer,
+    )
+    assert found == FIGURES[name]
+
+
+def test_peaks_are_dense() -> None:
+    """No peak is the headline with sparsity: bf16 equals fp16, fp8 is at most twice and int8 four times as fast."""
+    for gpu in CATALOG.gpus:
+        bf16, fp16 = gpu.peak_flops("bf16"), gpu.peak_flops("fp16")
+        assert fp16 is not None
+        assert bf16 in (None, fp16)
+        assert gpu.fp8_tflops is None or gpu.fp8_tflops < 2.1 * fp16 / 1e12
+        # GeForce boards run int8 at four times the rate of 16-bit products with fp32 accumulation, all others at twice.
+        assert gpu.int8_tops is None or gpu.int8_tops < (4.01 if gpu.name.startswith("RTX") else 2.1) * fp16 / 1e12
+
+
+def test_measured_rate_is_below_the_peak() -> None:
+    """What was measured with real matrix products is less than what is published."""
+    measured = [gpu for gpu in CATALOG.gpus if gpu.measured_bf16_tflops is not None]
+    assert measured
+    for gpu in measured:
+        assert gpu.bf16_tflops is not None
+        assert gpu.measured_bf16_tflops is not None
+        assert 0.4 * gpu.bf16_tflops < gpu.measured_bf16_tflops < gpu.bf16_tflops
+
+
+def test_nominal_memory_is_marked() -> None:
+    """Memory without a reported value is the nominal size; the reported one is a little below it."""
+    for gpu in CATALOG.gpus:
+        if gpu.memory_is_nominal:
+            assert gpu.memory_mib == gpu.memory_nominal_gib * 1024
+        else:
+            assert 0.9 < gpu.memory_mib / (gpu.memory_nominal_gib * 1024) <= 1
+    assert [gpu.name for gpu in CATALOG.gpus if gpu.memory_is_nominal] == [
+        "H20",
+        "GB200",
+        "MI250X",
+        "MI300X",
+        "Ascend 910B",
+    ]
+
+
+def test_old_gpus_have_no_bf16() -> None:
+    """Volta and Turing have no bf16, and only Ada, Hopper and later (and CDNA3) have fp8."""
+    assert {gpu.name for gpu in CATALOG.gpus if gpu.bf16_tflops is None} == {
+        "T4",
+        "V100 16GB SXM",
+        "V100 32GB SXM",
+        "V100 PCIe",
+        "Ascend 910B",
+    }
+    assert all(gpu.fp8_tflops is None for gpu in CATALOG.gpus if gpu.architecture.startswith(("Ampere", "Volta")))
+
+
+def test_unknown_dtype_has_no_peak() -> None:
+    """A dtype that nobody computes in is a KeyError, not a silent None."""
+    with pytest.raises(KeyError):
+        CATALOG.gpu("H100").peak_flops("int3")

@@ -1,0 +1,229 @@
+"""One worked example, or more, of every formula: the arithmetic is done here by hand, from the toy model's shape.
+
+T = 2 sequences of 8 tokens = 16 tokens. Links: NVLink 200 GB/s both ways, so 100 x 0.8 = 80e9 bytes/s; network 80
+Gbit/s x 0.8 = 8e9 bytes/s; memory 1e12 bytes/s; PCIe 20e9 bytes/s.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import pytest
+from toy import LORA, MIXED, MIXTURE, OFFER, PLAN, QLORA, job, on_four_gpus
+
+from planner.estimator import cost, duration, memory
+from planner.estimator.formula import REGISTRY, call
+from planner.estimator.workload import Workload
+
+MODULES = (cost, duration, memory)
+"""Importing these registers every formula."""
+MASTER = {"master_weights": "fp32"}
+CHECKPOINTED = {"checkpointing": "full", "checkpointed_layers": 4}
+SPOT = OFFER.model_copy(update={"kind": "spot"})
+TWO_MACHINES = {"data_parallel": 8, "gpus": 8, "gpus_per_node": 4}
+PIPELINE = {"pipeline_parallel": 2, "gradient_accumulation": 4}
+P = 251_456
+"""Parameters of the toy model."""
+GIB = 2**30
+
+
+class Example(NamedTuple):
+    """A formula, the decisions that differ from the simple plan, and the value worked out by hand."""
+
+    formula: str
+    changes: dict[str, Any]
+    value: float
+    workload: Workload = job()
+
+
+# Peak 100e12 FLOP/s at efficiency 0.5; at most 350M parameters: x 0.7; 16 tokens: 16 / 528 over 8,192 / 8,704.
+FLOPS_PER_SECOND = 100e12 * 0.5 * 0.7 * (16 / 528) / (8192 / 8704)
+# Per token: 6 x (122,880 block weights + 64,000 head) and 3 x half of 2 x (q 64 + v 64) x 4 layers x 8 keys.
+FULL_FLOPS = 16 * (6 * 186_880 + 3 * 4_096)
+# A block saves per token, in bf16: norms 2 x 64 x (4 fp32 + 2); q, k, v, output (64 + 32 + 32 + 64) x 2 and one fp32
+# per head; inputs of attention, MLP and down (64 + 64 + 96) x 2; gate, up and their product 3 x 96 x 2.
+BLOCK = 768 + (384 + 16) + 448 + 576
+# The final norm's fp32 and 16-bit tensors and the head's input: 64 x (4 + 2 + 2).
+FINAL = 512
+# Adam in 14 bytes per parameter on a disk of 1e9 bytes/s; one GPU fails once in 54 days x 16,384 / 419.
+SAVE_SECONDS = 14 * P / 1e9
+FAILURE_SECONDS = 54 * 86_400 * 16_384 / 419
+# 300 s to boot, 2 bytes per parameter at 5 Gbit/s and from disk.
+STARTUP = 300 + 2 * P / 0.625e9 + 2 * P / 1e9
+
+EXAMPLES = (
+    Example("weight_bytes", {}, 2 * P),
+    Example("weight_bytes", on_four_gpus("fsdp"), 2 * P / 4),
+    # hsdp shards inside a machine only; tensor parallelism splits all but norms; a stage has half of the blocks.
+    Example("weight_bytes", {"sharding": "hsdp", **TWO_MACHINES}, 2 * P / 4),
+    Example("weight_bytes", {"tensor_parallel": 2}, 2 * (61_440 + 576 + 64_000)),
+    Example("weight_bytes", PIPELINE, 2 * ((122_880 + 576) / 2 + 64_000)),
+    # nf4: half a byte and 4 / 64 bytes of constants; norms, embedding and head are upcast to fp32.
+    Example("weight_bytes", QLORA, 122_880 * 0.5625 + (576 + 128_000) * 4),
+    # Rank 4 x (q 128 + k 96 + v 96 + o 128 + gate 160 + up 160 + down 160) x 4 blocks.
+    Example("adapter_bytes", LORA, 4 * 928 * 4 * 4),
+    Example("adapter_bytes", {}, 0),
+    Example("master_bytes", on_four_gpus("zero1", **MASTER), 4 * P / 4),
+    Example("master_bytes", MIXED, 0),
+    Example("optimizer_state_bytes", {}, 2 * 2 * P),
+    Example("optimizer_state_bytes", on_four_gpus("zero1", **MASTER), 2 * 4 * P / 4),
+    # 8-bit: one byte and 4 / 256 of constants, twice.
+    Example("optimizer_state_bytes", {"optimizer": "adamw-8bit"}, 2 * 1.015625 * P),
+    # Paged: all of a full model, nothing of adapters with less than 100,000 elements per tensor.
+    Example("optimizer_state_bytes", {"optimizer": "paged-adamw-8bit"}, 0),
+    Example("optimizer_state_bytes", {**LORA, "optimizer": "paged-adamw-8bit"}, 2 * 1.015625 * 14_848),
+    Example("optimizer_temporary_bytes", {}, 2 * P),
+    Example("optimizer_temporary_bytes", {"optimizer": "sgd"}, 0),
+    Example("gradient_bytes", {}, 2 * P),
+    Example("gradient_bytes", on_four_gpus("zero2"), 2 * P / 4),
+    Example("accumulated_gradient_bytes", {}, 0),
+    Example("accumulated_gradient_bytes", {"gradient_accumulation": 2}, 2 * P),
+    # The head and a quarter of what is neither head nor embedding.
+    Example("early_gradient_bytes", {}, 2 * (64_000 + (P - 128_000) / 4)),
+    Example("activation_bytes", {}, 16 * (4 * BLOCK + FINAL)),
+    # A checkpointed block keeps its input, 64 x 2.
+    Example("activation_bytes", CHECKPOINTED, 16 * (4 * 128 + FINAL)),
+    # Offloaded inputs of checkpointed blocks leave two behind; selective checkpointing keeps half of a block.
+    Example("activation_bytes", CHECKPOINTED | {"offload": "activations"}, 16 * (2 * 128 + FINAL)),
+    Example("activation_bytes", CHECKPOINTED | {"checkpointing": "selective"}, 16 * (4 * BLOCK / 2 + FINAL)),
+    # A tiled MLP does not keep gate, up and their product (576) and down's input (192).
+    Example("activation_bytes", {"mlp_chunks": 2}, 16 * (4 * (BLOCK - 576 - 192) + FINAL)),
+    # Two micro-batches are on their way through two stages of two blocks.
+    Example("activation_bytes", PIPELINE, 16 * (2 * 2 * BLOCK + FINAL)),
+    # Eager: queries, keys and values repeated for four heads, output, 4 x 8 scores of 6 bytes; one 16-bit causal mask.
+    Example("activation_bytes", {"attention": "eager"}, 16 * (4 * (BLOCK - 400 + 4 * 128 + 192) + FINAL + 16)),
+    # Adapters under autocast: norms keep 4 x 64 twice; a 16-bit input for each of q, k, v, o, gate, up (64) and down
+    # (96); 4 elements in each of 7 adapters; the final norm 4 x 64.
+    Example("activation_bytes", LORA, 16 * (4 * (512 + 400 + 2 * (6 * 64 + 96) + 2 * 4 * 7 + 576) + 4 * 64)),
+    Example("recomputation_bytes", CHECKPOINTED, 16 * BLOCK),
+    Example("recomputation_bytes", {}, 0),
+    Example("block_activation_bytes", {}, 16 * BLOCK),
+    # Gradients of the residual (64) and of gate and up (2 x 96), 2 bytes each; attention's are smaller.
+    Example("backward_temporary_bytes", {}, 16 * 2 * (64 + 192)),
+    # 64 tokens, 2 sequences: residual and queries 2 x 128, flash-like buffers 4 x 64 + 2 x 2 x 64, 4 heads x 64 keys
+    # x 6; less what the MLP saved: (64 + 96 + 3 x 96) x 2.
+    Example("backward_temporary_bytes", {"attention": "eager"}, 128 * (768 + 1536 - 896), job(sequence_length=64)),
+    Example("weight_cast_bytes", MIXED, 2 * (122_880 + 64_000)),
+    Example("weight_cast_bytes", LORA, 2 * 14_848),
+    Example("weight_cast_bytes", {}, 0),
+    Example("backward_weight_cast_bytes", MIXED | CHECKPOINTED, 2 * 64_000),
+    Example("logit_bytes", {}, 12 * 16 * 1000),
+    Example("logit_bytes", {"loss": "chunked", "loss_chunks": 4}, 12 * 4 * 1000 + 2 * 16 * 64),
+    # Chunks of 16 / ceil(1000 / 64) = 1 token, two of 6 bytes per logit; hidden and head gradients.
+    Example("logit_bytes", {"loss": "fused"}, 2 * 6 * 1000 + 2 * 16 * 64 + 2 * 64_000),
+    Example("forward_logit_bytes", {}, 10 * 16 * 1000),
+    Example("dequantised_bytes", QLORA, 64 * 96 * 2),
+    Example("dequantised_bytes", LORA, 0),
+    Example("gather_bytes", on_four_gpus("ddp"), 2 * P),
+    # Two gathered blocks of (P - 128,000) / 4 = 30,864, embedding and head, one block's gradients.
+    Example("gather_bytes", on_four_gpus("fsdp"), 2 * (2 * 30_864 + 128_000 + 30_864)),
+    Example("allocator_bytes", {}, 0.075 * (148_480 + 0 + 8_192 + 192_000)),
+    Example("context_bytes", {}, 0.6 * GIB),
+    Example("context_bytes", {"gpus": 2}, 0.6 * GIB + 420 * 2**20),
+    # Two moments 8, master copy 4, gradient 2 bytes; four ranks on one node: once in the node.
+    Example("offloaded_state_bytes", on_four_gpus("zero2", offload="optimizer", **MASTER), 14 * P),
+    Example("offloaded_state_bytes", on_four_gpus("zero3", offload="params+optimizer", **MASTER), (14 + 2) * P),
+    Example("offloaded_activation_bytes", CHECKPOINTED | {"offload": "activations"}, 16 * 64 * 2 * 4),
+    Example("loading_bytes", {"gpus_per_node": 4}, 8 * GIB + 4 * 2 * P),
+    Example("disk_bytes", {}, 2 * P + 2 * 14 * P),
+    Example("step_flops", {}, FULL_FLOPS),
+    Example("step_flops", LORA, 16 * (4 * 186_880 + 6 * 14_848 + 3 * 4_096)),
+    Example("step_flops", {"attention": "eager"}, 16 * (6 * 186_880 + 3 * 8_192)),
+    Example("step_flops", CHECKPOINTED, FULL_FLOPS + 16 * (2 * 122_880 + 4_096)),
+    Example("step_flops", {"loss": "chunked", "loss_chunks": 2}, FULL_FLOPS + 16 * 2 * 64_000),
+    Example("step_flops", {"mlp_chunks": 2}, FULL_FLOPS + 16 * 2 * 4 * 3 * 64 * 96),
+    Example("multiplication_seconds", {}, FULL_FLOPS / FLOPS_PER_SECOND),
+    # Two stages of two blocks, each counted with the head: 4 micro-batches, one of which is waited for.
+    Example(
+        "bubble_seconds",
+        PIPELINE,
+        16 * 4 * (6 * (61_440 + 64_000) + 3 * 2_048) / FLOPS_PER_SECOND / 4,
+    ),
+    # Read 0.5625, write 2 and read 2 bytes of every block weight, in the forward and the backward pass.
+    Example("dequantisation_seconds", QLORA, 2 * 122_880 * 4.5625 / 1e12),
+    # Gradient 2; parameter 2 and moments 4 read and written; the square root (2) written and read twice.
+    Example("optimizer_seconds", {}, (2 + 2 * 6 + 8) * P / 1e12),
+    Example("launch_seconds", {}, 4 * 150 * 8e-6),
+    Example("launch_seconds", LORA, 4 * (150 + 20 * 7) * 8e-6),
+    # Gathered twice and reduced once, in 2 bytes: 3 x 2 P round 3 / 4 of a ring.
+    Example("overlapped_collective_seconds", on_four_gpus("fsdp"), 3 / 4 * 3 * 2 * P / 80e9),
+    Example("overlapped_collective_seconds", on_four_gpus("ddp"), 3 / 4 * 2 * 2 * P / 80e9),
+    Example("exposed_collective_seconds", on_four_gpus("ddp"), 0),
+    Example("exposed_collective_seconds", on_four_gpus("ddp", gradient_accumulation=2), 3 / 4 * 2 * 2 * P / 80e9),
+    # Two machines of four: 3 / 4 inside at 80e9, then 1 / 2 over the network at 8e9 bytes/s, both twice.
+    Example(
+        "overlapped_collective_seconds",
+        {"sharding": "ddp", **TWO_MACHINES},
+        2 * 2 * P * (3 / 4 / 80e9 + 1 / 2 / 8e9),
+    ),
+    # hsdp: everything inside machines; then each of 4 GPUs all-reduces a quarter of the gradients over the network.
+    Example(
+        "overlapped_collective_seconds",
+        {"sharding": "hsdp", **TWO_MACHINES},
+        3 / 4 * 3 * 2 * P / 80e9 + 2 * 1 / 2 * 4 * (2 * P / 4) / 8e9,
+    ),
+    # ZeRO-2 reduces gradients for each of 2 micro-batches and gathers weights once.
+    Example(
+        "overlapped_collective_seconds",
+        on_four_gpus("zero2", gradient_accumulation=2),
+        (2 + 1) * 3 / 4 * 2 * P / 80e9,
+    ),
+    # Four all-reduces in each of four blocks, each twice 3 / 4 of 16 x 64 x 2 bytes.
+    Example("tensor_parallel_seconds", {"tensor_parallel": 4}, 4 * 4 * 2 * 3 / 4 * 2048 / 80e9),
+    # Keys and values of 8 tokens: 2 x 8 x 32 x 2 bytes to one neighbour, three times in each of four blocks.
+    Example("context_parallel_seconds", {"context_parallel": 2, "gpus_per_node": 2}, 4 * 3 * 1024 / 80e9),
+    # 16 tokens to 2 experts each, 64 x 2 bytes, 3 / 4 of them elsewhere; four all-to-alls in each of four blocks.
+    Example(
+        "expert_parallel_seconds",
+        {"expert_parallel": 4, "gpus_per_node": 4},
+        4 * 4 * 3 / 4 * 16 * 2 * 128 / 80e9,
+        job(MIXTURE),
+    ),
+    # 16 x 64 x 2 bytes there and back for each of 4 micro-batches.
+    Example(
+        "pipeline_seconds",
+        {**PIPELINE, "gpus_per_node": 2},
+        4 * 2 * 2048 / 80e9,
+    ),
+    # A quarter of the parameters each: 2 + 2 bytes over PCIe; the node updates all of them: moments 8 and master 4 read
+    # and written, gradient 2 read, at 200e9 bytes/s.
+    Example(
+        "offload_seconds",
+        on_four_gpus("zero2", offload="optimizer", **MASTER),
+        P / 4 * 4 / 20e9 + P * (2 * (8 + 4) + 2) / 200e9,
+    ),
+    Example("activation_offload_seconds", CHECKPOINTED | {"offload": "activations"}, 2 * 16 * 64 * 2 * 4 / 20e9),
+    Example("startup_seconds", {}, STARTUP),
+    # The user's interval of 600 s.
+    Example(
+        "lost_fraction",
+        {},
+        SAVE_SECONDS / 600 + (300 + STARTUP) / FAILURE_SECONDS,
+        job(checkpoint_interval_seconds=600.0),
+    ),
+    # Young's interval sqrt(2 C M) costs sqrt(2 C / M), plus a restart each time; spot machines also end once a day.
+    Example("lost_fraction", {}, (2 * SAVE_SECONDS / FAILURE_SECONDS) ** 0.5 + STARTUP / FAILURE_SECONDS),
+    Example(
+        "lost_fraction",
+        {"offer": SPOT},
+        (2 * SAVE_SECONDS * (1 / FAILURE_SECONDS + 1 / 86_400)) ** 0.5 + STARTUP * (1 / FAILURE_SECONDS + 1 / 86_400),
+    ),
+)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.formula)
+def test_formula_gives_the_value_worked_out_by_hand(example: Example) -> None:
+    """Each formula gives what its arithmetic, done by hand, gives."""
+    value = call(REGISTRY[example.formula], example.workload, PLAN | example.changes)
+    assert value == pytest.approx(example.value, rel=1e-12, abs=0.0)
+
+
+def test_cost_is_gpus_times_hours_times_price() -> None:
+    """8 GPUs for 1.5 hours at 2.50 cost 30."""
+    assert cost.job_cost(Decimal("2.50"), gpus=8, seconds=5400.0) == Decimal(30)
+
+
+def test_every_formula_has_a_worked_example() -> None:
+    """A formula without a worked example fails here."""
+    assert {example.formula for example in EXAMPLES} | {"job_cost"} == set(REGISTRY)
