@@ -68,6 +68,11 @@ def _flash(workload: Workload, *, gpu: Gpu, attention: str) -> bool:
     return attention != "flash" or gpu.vendor == "AMD" or _capability(gpu) >= 8.0
 
 
+def _flash_dtype(workload: Workload, *, compute_dtype: str, attention: str) -> bool:
+    del workload
+    return attention != "flash" or compute_dtype in ("bf16", "fp16", "fp8")
+
+
 def _fused_sdpa(workload: Workload, *, gpu: Gpu, attention: str) -> bool:
     """torch's own fused kernels exist for every GPU from compute capability 5.0 on, and on ROCm."""
     del workload
@@ -253,6 +258,7 @@ RULES = (
     Rule("the GPU must have a peak for the compute dtype", _dtype),
     Rule("bf16 weights need a GPU with bf16", _base_dtype),
     Rule("flash attention needs an NVIDIA GPU of compute capability 8.0 or an AMD GPU", _flash),
+    Rule("flash attention computes in 16 bit", _flash_dtype),
     Rule("sdpa attention needs an NVIDIA or AMD GPU", _fused_sdpa),
     Rule("a quantised base needs an NVIDIA or AMD GPU (bitsandbytes)", _quantised),
     Rule("one data-parallel rank has nothing to shard (sharding none), several must say how", _one_rank),

@@ -34,7 +34,7 @@ class Architecture(Shape):
     ...     source="GPT-2 paper", retrieved=date(2026, 11, 22))
     >>> gpt2.embedding_parameters  # (50,257 tokens + 1,024 positions) x 768
     39383808
-    >>> gpt2.layer_parameters  # 12 x 768^2 weights + 9 x 768 biases + 2 norms of 2 x 768
+    >>> gpt2.block_parameters // 12  # 12 x 768^2 weights + 9 x 768 biases + 2 norms of 2 x 768
     7087872
     >>> gpt2.parameters == 39383808 + 12 * 7087872 + 2 * 768
     True
@@ -81,16 +81,6 @@ class Architecture(Shape):
     def block_parameters(self) -> int:
         """Parameters of all blocks together."""
         return sum(matrix.parameters for matrix in self._matrices if matrix.layers)
-
-    @cached_property
-    def layer_parameters(self) -> int:
-        """Parameters of one block; of the largest one where a mixture of experts also has dense blocks."""
-        if not 0 < self.moe_layers < self.layers:
-            return self.block_parameters // self.layers
-        alike = {"first_dense_layers": 0}
-        mixture = self.model_copy(update=alike)
-        dense = self.model_copy(update=alike | {"experts": 0})
-        return max(mixture.block_parameters, dense.block_parameters) // self.layers
 
     @cached_property
     def head(self) -> Matrix:

@@ -198,6 +198,7 @@ def tensor_parallel_seconds(
     workload: Workload,
     *,
     gpu: Gpu,
+    stack: Stack,
     compute_dtype: str,
     checkpointing: str,
     checkpointed_layers: int,
@@ -215,6 +216,8 @@ def tensor_parallel_seconds(
     Valid for: groups inside one node; not overlapped.
     Error: not calibrated yet.
     """
+    if "tensor" not in stack.parallelisms:
+        return 0.0
     element = DTYPE_BYTES[compute_dtype]
     buffer = local_tokens(workload, micro_batch, context_parallel) * workload.architecture.hidden * element
     again = 2.0 * recomputed_share(workload, checkpointing, checkpointed_layers, pipeline_parallel)
@@ -227,6 +230,7 @@ def context_parallel_seconds(
     workload: Workload,
     *,
     gpu: Gpu,
+    stack: Stack,
     offer: Offer,
     compute_dtype: str,
     micro_batch: int,
@@ -243,6 +247,8 @@ def context_parallel_seconds(
     Valid for: rings inside a node, or over the network where c x tensor_parallel exceeds it.
     Error: not calibrated yet.
     """
+    if "context" not in stack.parallelisms:
+        return 0.0
     kv = workload.architecture.kv_dim / smaller(tensor_parallel, workload.architecture.kv_heads)
     buffer = 2 * local_tokens(workload, micro_batch, context_parallel) * kv * DTYPE_BYTES[compute_dtype]
     local = context_parallel * tensor_parallel <= gpus_per_node
@@ -258,6 +264,7 @@ def expert_parallel_seconds(
     workload: Workload,
     *,
     gpu: Gpu,
+    stack: Stack,
     offer: Offer,
     compute_dtype: str,
     micro_batch: int,
@@ -276,7 +283,7 @@ def expert_parallel_seconds(
     Error: not calibrated yet.
     """
     architecture = workload.architecture
-    if not architecture.is_moe:
+    if not architecture.is_moe or "expert" not in stack.parallelisms:
         return 0.0
     tokens = local_tokens(workload, micro_batch, context_parallel) / tensor_parallel
     buffer = tokens * architecture.experts_per_token * architecture.hidden * DTYPE_BYTES[compute_dtype]
@@ -293,6 +300,7 @@ def pipeline_seconds(
     workload: Workload,
     *,
     gpu: Gpu,
+    stack: Stack,
     offer: Offer,
     compute_dtype: str,
     micro_batch: int,
@@ -310,6 +318,8 @@ def pipeline_seconds(
     Valid for: not overlapped.
     Error: not calibrated yet.
     """
+    if "pipeline" not in stack.parallelisms:
+        return 0.0
     tokens = local_tokens(workload, micro_batch, context_parallel)
     buffer = tokens * workload.architecture.hidden * DTYPE_BYTES[compute_dtype] / tensor_parallel
     gpus = _gpus(data_parallel, tensor_parallel, context_parallel, pipeline_parallel)

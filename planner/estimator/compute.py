@@ -199,6 +199,8 @@ def bubble_seconds(
     Valid for: stages of equal length, no interleaving.
     Error: not measured.
     """
+    if "pipeline" not in stack.parallelisms:
+        return 0.0
     arguments = {name: value for name, value in locals().items() if name != "workload"}
     return multiplication_seconds(workload, **arguments) * (pipeline_parallel - 1) / gradient_accumulation
 

@@ -2,7 +2,7 @@
 
 A peak is the largest phase; in a phase everything listed is alive at once. `forward` is the end of the forward pass,
 `loss` the loss's backward, `backward_start` the backward pass of the last block, `backward_end` that of the first one,
-`optimizer` the optimizer step.
+`embedding` that of the embedding, `optimizer` the optimizer step.
 """
 
 from __future__ import annotations
@@ -59,7 +59,13 @@ PHASES: dict[str, dict[str, Term]] = {
     },
     "backward_end": _ALWAYS
     | _BACKWARD
-    | {"gradients": states.gradient_bytes, "activations": activations.block_activation_bytes},
+    | {"gradients": states.late_gradient_bytes, "activations": activations.block_activation_bytes},
+    "embedding": _ALWAYS
+    | {
+        "gradients": states.gradient_bytes,
+        "tied_gradients": states.tied_gradient_bytes,
+        "communication": buffers.gather_bytes,
+    },
     "optimizer": _ALWAYS
     | {"gradients": states.gradient_bytes, "optimizer_temporaries": states.optimizer_temporary_bytes},
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from planner.report import words
-from planner.report.document import NOT_OFFERED, allowed, broken
-from planner.report.page import Page
+from rich.cells import cell_len
+
+from planner.report import facts, words
+from planner.report.page import GAP_CELLS, Page, padded
 from planner.solver.answer import Answer, Change, Rival
-from planner.solver.search import Candidate
+from planner.solver.candidate import Candidate
 from planner.solver.world import World
 from planner.units import format_seconds
 
@@ -17,7 +18,13 @@ NEGLIGIBLE_FRACTION = 0.0005
 
 def alternatives_section(page: Page, answer: Answer, best: Candidate) -> None:
     """The runner-up per other GPU type and per other method."""
-    rivals = [*answer.gpus, *(Rival("gpu", gpu.name, None, reason=NOT_OFFERED) for gpu in answer.unoffered_gpus)]
+    rivals = [
+        *answer.gpus,
+        *(
+            Rival("gpu", gpu.name, None, reason="nobody offers it at the prices allowed")
+            for gpu in answer.unoffered_gpus
+        ),
+    ]
     rivals += answer.methods
     if not rivals:
         return
@@ -27,7 +34,7 @@ def alternatives_section(page: Page, answer: Answer, best: Candidate) -> None:
 
 
 def _rival_row(rival: Rival, best: Candidate, world: World) -> list[str]:
-    name = words.METHODS[rival.value] if rival.decision == "method" else rival.value
+    name = words.method_name(rival.value) if rival.decision == "method" else rival.value
     if rival.candidate is None:
         currency = world.scenario.currency
         why = rival.reason or (words.shortfall(rival.shortfall, currency) if rival.shortfall else "no plan")
@@ -37,13 +44,13 @@ def _rival_row(rival: Rival, best: Candidate, world: World) -> list[str]:
 
 
 def _figures(candidate: Candidate, best: Candidate, world: World) -> list[str]:
-    """Cost, the difference to the best plan, duration."""
+    """What is minimised, its difference to the best plan, and the other of cost and duration."""
     estimate = candidate.estimate
-    return [
-        words.money(estimate.cost, world.scenario.currency),
-        difference(float(estimate.cost), float(best.estimate.cost)),
-        format_seconds(estimate.seconds),
-    ]
+    cost = words.money(estimate.cost, world.scenario.currency)
+    change = difference(facts.value_of(candidate, world), facts.value_of(best, world))
+    if world.scenario.prefer == "time":
+        return [format_seconds(estimate.seconds), change, cost]
+    return [cost, change, format_seconds(estimate.seconds)]
 
 
 def difference(amount: float, best: float) -> str:
@@ -61,21 +68,23 @@ def difference(amount: float, best: float) -> str:
 
 
 def _outcomes(page: Page, rows: list[list[str]]) -> None:
-    """Rows of figures under each other, and rows of one sentence across the same columns."""
-    name_cells = min(max(len(row[0]) for row in rows), 30)
-    full = [row for row in rows if len(row) > 2]
-    widths = [max((len(row[place]) for row in full), default=0) for place in (1, 2, 3)]
+    """Rows of figures under each other with a remark, and rows of one sentence across the same columns."""
+    name_cells = max(cell_len(row[0]) for row in rows) + GAP_CELLS
+    figures = [row[1:4] for row in rows if len(row) > 2]
+    widths = [max(map(len, column)) for column in zip(*figures, strict=True)]
     for row in rows:
         if len(row) == 2:
-            page.labelled(row[0], row[1], "red", cells=name_cells + 2)
+            page.labelled(row[0], row[1], "red", cells=name_cells, label_style="")
             continue
-        figures = "  ".join(cell.rjust(width) for cell, width in zip(row[1:4], widths, strict=True))
-        page.labelled(row[0], f"{figures}  {row[4]}".rstrip(), cells=name_cells + 2)
+        cells = [padded(row[0], name_cells - GAP_CELLS)]
+        cells += [padded(cell, width, right=True) for cell, width in zip(row[1:4], widths, strict=True)]
+        start = (" " * GAP_CELLS).join([*cells, ""])
+        page.labelled(start, row[4], "dim", cells=cell_len(start), label_style="")
 
 
 def changes_section(page: Page, answer: Answer, best: Candidate, *, details: bool) -> None:
     """What one change of the plan would cost or break; without `details` only the most telling ones."""
-    changes = list(answer.changes) if details else telling(answer.changes)
+    changes = list(answer.changes) if details else telling(answer, best)
     if not changes:
         return
     page.heading("One change at a time", "the same plan otherwise")
@@ -85,35 +94,37 @@ def changes_section(page: Page, answer: Answer, best: Candidate, *, details: boo
         page.line(f"  {hidden} more with --details", "dim")
 
 
-def telling(changes: tuple[Change, ...]) -> list[Change]:
-    """Changes that a person may think of: the legal ones, at most one that fits and one that does not per decision."""
-    chosen: dict[tuple[str, bool], Change] = {}
-    for change in changes:
-        if change.candidate is None:
+def telling(answer: Answer, best: Candidate) -> list[Change]:
+    """Legal changes that matter: per decision the best one that fits, if it differs, and the best that does not fit."""
+    chosen: dict[tuple[str, bool], tuple[float, Change]] = {}
+    for change in answer.changes:
+        if change.candidate is None or (not change.broken and _is_same(change.candidate, best)):
             continue
+        value = facts.value_of(change.candidate, answer.world)
         key = (change.decision, bool(change.broken))
-        other = chosen.get(key)
-        if other is None or other.candidate is None or _cost(change) < _cost(other):
-            chosen[key] = change
-    kept = sorted(chosen.values(), key=lambda change: (bool(change.broken), _cost(change)))
-    fits = [change for change in kept if not change.broken]
-    breaks = [change for change in kept if change.broken]
-    room = max(SHOWN_CHANGES - len(breaks), SHOWN_CHANGES // 2)
-    return fits[:room] + breaks[: SHOWN_CHANGES - len(fits[:room])]
+        if key not in chosen or value < chosen[key][0]:
+            chosen[key] = (value, change)
+    ranked = [change for _, change in sorted(chosen.values(), key=lambda pair: pair[0])]
+    fits = [change for change in ranked if not change.broken]
+    breaks = [change for change in ranked if change.broken]
+    shown = fits[: max(SHOWN_CHANGES - len(breaks), SHOWN_CHANGES // 2)]
+    return shown + breaks[: SHOWN_CHANGES - len(shown)]
 
 
-def _cost(change: Change) -> float:
-    return float(change.candidate.estimate.cost) if change.candidate else float("inf")
+def _is_same(candidate: Candidate, best: Candidate) -> bool:
+    """Whether both cost and duration would print as the same."""
+    pairs = ((float(each.estimate.cost), each.estimate.seconds) for each in (candidate, best))
+    return all(abs(one / other - 1) < NEGLIGIBLE_FRACTION for one, other in zip(*pairs, strict=True))
 
 
 def _change_row(change: Change, best: Candidate, world: World) -> list[str]:
     name = f"{change.decision} = {change.value}"
     if change.rules or change.candidate is None:
         return [name, "; ".join(change.rules) or "no such plan"]
-    failures = broken(change, world)
+    failures = facts.broken(change, world)
     if failures:
         return [name, words.listed([words.shortfall(each, world.scenario.currency) for each in failures])]
-    remark = "" if allowed(change, world) else "outside of your search"
+    remark = "" if facts.is_allowed(change, world) else "outside of your search"
     return [name, *_figures(change.candidate, best, world), remark or _follows(change)]
 
 

@@ -9,9 +9,8 @@ from typing import Any
 from planner.catalog import Offer
 from planner.estimator.estimate import Estimate
 from planner.report import facts
-from planner.solver.alternatives import broken_limits
 from planner.solver.answer import Answer, Binding, Change, Relaxation, Rival, Shortfall
-from planner.solver.search import Candidate
+from planner.solver.candidate import Candidate
 from planner.solver.world import World
 
 Document = dict[str, Any]
@@ -123,7 +122,7 @@ def _proof(answer: Answer) -> Document:
 
 def _why(answer: Answer) -> Document:
     return {
-        "bindings": [_binding(each) for each in answer.bindings],
+        "bindings": [_binding(each, facts.binds(answer, each)) for each in answer.bindings],
         "assumptions": [vars(each) for each in facts.assumptions(answer)],
         "notes": list(answer.world.scenario.notes),
         "conflict": _conflict(answer),
@@ -131,12 +130,13 @@ def _why(answer: Answer) -> Document:
     }
 
 
-def _binding(binding: Binding) -> Document:
+def _binding(binding: Binding, binds: bool) -> Document:
     return {
         "limit": binding.limit,
         "used": binding.used,
         "available": binding.available,
         "fraction": binding.fraction,
+        "binds": binds,
     }
 
 
@@ -222,32 +222,9 @@ def _change(change: Change, world: World) -> Document:
         "decision": change.decision,
         "value": change.value,
         "feasible": change.candidate is not None and not change.broken and not change.rules,
-        "allowed": allowed(change, world),
+        "allowed": facts.is_allowed(change, world),
         **_outcome(change.candidate, world),
-        "broken": [_shortfall(each) for each in broken(change, world)],
+        "broken": [_shortfall(each) for each in facts.broken(change, world)],
         "rules": list(change.rules),
         "follows": dict(change.follows),
     }
-
-
-def allowed(change: Change, world: World) -> bool:
-    """Whether the scenario's search allows the changed value and everything that follows from it."""
-    search = world.scenario.search
-    values = {change.decision: change.value, **change.follows}
-    return all(search.allows(name, value) for name, value in values.items() if hasattr(search, name))
-
-
-def broken(change: Change, world: World) -> list[Shortfall]:
-    """The limits that a changed plan breaks, each with what it would need."""
-    if change.candidate is None:
-        return []
-    estimate = change.candidate.estimate
-    amounts: dict[str, tuple[float, float | None]] = {
-        "gpu_memory": (estimate.peak_bytes, estimate.capacity_bytes),
-        "host_memory": (sum(estimate.host_memory.values()), estimate.host_capacity_bytes),
-        "disk": (estimate.disk_bytes, estimate.disk_capacity_bytes),
-        "deadline": (estimate.seconds, world.deadline_seconds),
-        "budget": (float(estimate.cost), world.budget),
-    }
-    names = broken_limits(world, estimate)
-    return [Shortfall(name, amounts[name][0], amounts[name][1] or 0.0, change.candidate) for name in names]

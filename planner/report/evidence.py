@@ -5,7 +5,7 @@ from __future__ import annotations
 from planner.report import facts, words
 from planner.report.page import Page
 from planner.solver.answer import Answer
-from planner.solver.search import Candidate
+from planner.solver.candidate import Candidate
 from planner.units import Money, format_count, format_price, format_seconds
 
 TRACED_STEPS = 240
@@ -22,15 +22,14 @@ def proof_section(page: Page, answer: Answer, *, details: bool) -> None:
     """Status, bound, size of the space and the work done."""
     page.heading("Proof", _verdict(answer))
     proof = answer.proof
-    seconds = f"{proof.seconds:.1f} s"
-    if answer.best is not None:
-        seconds += f", the plan after {proof.seconds_to_best:.1f} s"
-    page.labelled("space", f"{answer.raw_combinations:.2g} raw combinations, {proof.keys:,} keys within the limits")
-    work = f"{proof.rows:,} rows in {proof.models} CP-SAT models, {proof.branches:,} branches"
-    page.labelled("work", f"{work}; {seconds}")
+    mantissa, exponent = f"{answer.raw_combinations:.1e}".split("e")
+    page.labelled("space", f"{mantissa}e{int(exponent)} raw combinations, {proof.keys:,} keys within the limits")
+    work = f"{proof.rows:,} rows in {proof.models} CP-SAT models, {proof.branches:,} branches, {proof.seconds:.1f} s"
+    page.labelled("work", work if proof.keys else "lower bounds leave no key, so that no CP-SAT model was needed")
+    if details and answer.best is not None:
+        page.labelled("", f"the plan was found after {proof.seconds_to_best:.1f} s")
     if answer.dropped_offers:
-        dropped = f"{len(answer.dropped_offers)} left out: another is as good in every respect"
-        page.labelled("offers", dropped)
+        page.labelled("offers", f"{len(answer.dropped_offers)} left out: another is as good in every respect")
     if details:
         _dropped(page, answer)
 
@@ -75,10 +74,13 @@ def known_section(page: Page, answer: Answer, *, details: bool) -> None:
     page.labelled("memory", memory)
     if answer.best is not None:
         page.labelled("time", _time_range(answer.best))
-    stale = [each for each in facts.price_sources(answer) if each.is_stale]
-    if stale:
-        oldest = max(each.age_days for each in stale)
-        page.labelled("prices", f"{len(stale)} used here are more than 90 days old, the oldest {oldest} days", "yellow")
+    sources = facts.price_sources(answer)
+    ages = [each.age_days for each in sources if each.is_stale]
+    if ages:
+        shown = (
+            f"{len(ages)} of the {len(sources)} used here are STALE, more than 90 days old, the oldest {max(ages)} days"
+        )
+        page.labelled("prices", shown, "yellow")
     page.labelled("not modelled", NOT_MODELLED)
     if details:
         _assumptions(page, answer)
@@ -108,14 +110,14 @@ def prices_section(page: Page, answer: Answer) -> None:
     for each in facts.price_sources(answer):
         amount = format_price(Money(each.amount, each.currency))
         subject = f"{each.gpu}, {each.name}" if each.gpu else each.name
-        page.paragraph(f"{subject}: {amount}, {dated(each)}", "yellow" if each.is_stale else "", indent="  ")
+        page.paragraph(f"{subject}: {amount} {dated(each)}", "yellow" if each.is_stale else "", indent="  ")
         page.paragraph(each.source, "dim", indent="    ")
 
 
 def dated(source: facts.PriceSource) -> str:
-    """`seen 2026-05-24, 182 days ago: stale`."""
+    """`of 2026-05-24, 183 days old: STALE`."""
     day = source.observed_as or source.observed.isoformat()
-    return f"seen {day}, {source.age_days} days ago{': STALE' if source.is_stale else ''}"
+    return f"of {day}, {source.age_days} days old{': STALE' if source.is_stale else ''}"
 
 
 def notes_section(page: Page, answer: Answer) -> None:
@@ -130,6 +132,6 @@ def size_of_job(answer: Answer) -> str:
     """The job in one line: tokens, sequences, steps."""
     job = answer.world.scenario.job
     return (
-        f"{format_count(job.tokens)} tokens in sequences of {job.sequence_length:,}, "
-        f"{job.steps:,} steps of {job.global_batch} sequences"
+        f"{format_count(job.tokens)} tokens, {job.steps:,} steps of {job.global_batch} sequences of "
+        f"{job.sequence_length:,} tokens"
     )

@@ -13,11 +13,15 @@ from planner.catalog.offer import STALE_AFTER_DAYS
 from planner.decisions import Plan
 from planner.estimator import duration
 from planner.estimator.estimate import Estimate
-from planner.solver.answer import Answer
-from planner.solver.search import Candidate
+from planner.solver.alternatives import broken_limits
+from planner.solver.answer import Answer, Binding, Change, Shortfall
+from planner.solver.candidate import Candidate
+from planner.solver.world import World
 
 OWN_VALUE = "given in the scenario"
 ASSUMED = "an assumption of the planner"
+TIGHT_FRACTION = 0.95
+"""A limit of which this much is used binds, as far as the numbers can tell."""
 SCALED_BY_EFFICIENCY = ("multiplications", "pipeline_bubble")
 
 
@@ -62,7 +66,9 @@ def _job_assumptions(answer: Answer) -> Iterator[Assumption]:
     own = answer.world.scenario.assumptions
     startup, download = own.startup_seconds, own.download_gbit_s
     yield Assumption("startup", startup or duration.BOOT_SECONDS, "s", OWN_VALUE if startup else ASSUMED)
-    yield Assumption("download_gbit_s", download or duration.DOWNLOAD_GBIT_S, "Gbit/s", OWN_VALUE if download else ASSUMED)
+    yield Assumption(
+        "download_gbit_s", download or duration.DOWNLOAD_GBIT_S, "Gbit/s", OWN_VALUE if download else ASSUMED
+    )
     yield Assumption("disk_rate", duration.DISK_BYTES_PER_SECOND, "bytes/s", ASSUMED)
     reserve = answer.world.scenario.limits.gpu_memory_reserve_bytes
     if reserve:
@@ -147,10 +153,52 @@ def seconds_at(estimate: Estimate, efficiency: Efficiency, fraction: float) -> f
     slower = efficiency.fraction / fraction
     busiest = {
         resource: sum(
-            seconds * (slower if term in SCALED_BY_EFFICIENCY else 1) for term, seconds in estimate.step_parts[resource].items()
+            seconds * (slower if term in SCALED_BY_EFFICIENCY else 1)
+            for term, seconds in estimate.step_parts[resource].items()
         )
         for resource in duration.OVERLAPPED
     }
     step = max(busiest.values()) + sum(estimate.step_parts["serial"].values())
     repeated = estimate.training_seconds + estimate.lost_seconds
     return estimate.startup_seconds + repeated * step / estimate.step_seconds
+
+
+def value_of(candidate: Candidate, world: World) -> float:
+    """What the scenario minimises: money or seconds."""
+    estimate = candidate.estimate
+    return float(estimate.cost) if world.scenario.prefer == "cost" else estimate.seconds
+
+
+def binds(answer: Answer, binding: Binding) -> bool:
+    """Whether a limit is nearly used up, or alone keeps an allowed change of the plan from being better."""
+    if binding.fraction >= TIGHT_FRACTION or answer.best is None:
+        return binding.fraction >= TIGHT_FRACTION
+    best, world = value_of(answer.best, answer.world), answer.world
+    return any(
+        change.broken == (binding.limit,) and is_allowed(change, world) and value_of(change.candidate, world) < best
+        for change in answer.changes
+        if change.candidate is not None
+    )
+
+
+def is_allowed(change: Change, world: World) -> bool:
+    """Whether the scenario's search allows the changed value and everything that follows from it."""
+    search = world.scenario.search
+    values = {change.decision: change.value, **change.follows}
+    return all(search.allows(name, value) for name, value in values.items() if hasattr(search, name))
+
+
+def broken(change: Change, world: World) -> list[Shortfall]:
+    """The limits that a changed plan breaks, each with what it would need."""
+    if change.candidate is None:
+        return []
+    estimate = change.candidate.estimate
+    amounts: dict[str, tuple[float, float | None]] = {
+        "gpu_memory": (estimate.peak_bytes, estimate.capacity_bytes),
+        "host_memory": (sum(estimate.host_memory.values()), estimate.host_capacity_bytes),
+        "disk": (estimate.disk_bytes, estimate.disk_capacity_bytes),
+        "deadline": (estimate.seconds, world.deadline_seconds),
+        "budget": (float(estimate.cost), world.budget),
+    }
+    names = broken_limits(world, estimate)
+    return [Shortfall(name, amounts[name][0], amounts[name][1] or 0.0, change.candidate) for name in names]

@@ -7,7 +7,7 @@ from planner.report.evidence import size_of_job
 from planner.report.memory import memory_section
 from planner.report.page import Page
 from planner.solver.answer import Answer, Conflict, Relaxation, Shortfall
-from planner.solver.search import Candidate
+from planner.solver.candidate import Candidate
 from planner.solver.world import World
 from planner.units import format_bytes, format_seconds
 
@@ -65,8 +65,10 @@ def _value(limit: str, value: float | str, currency: str) -> str:
 def _remedies(page: Page, conflict: Conflict, world: World) -> None:
     """Each limit of the conflict with the nearest value that works."""
     page.heading("What would help", "each alone, everything else as it is")
-    for each in conflict.relaxations:
-        page.labelled(_remedy_title(each), _remedy(each, world), cells=max(16, *(len(_remedy_title(r)) + 2 for r in conflict.relaxations)))
+    rows = [(_remedy_title(each), _remedy(each, world)) for each in conflict.relaxations]
+    cells = max((len(title) for title, _ in rows), default=0) + 2
+    for title, remedy in rows:
+        page.labelled(title, remedy, cells=cells)
 
 
 def _remedy_title(relaxation: Relaxation) -> str:
@@ -87,16 +89,16 @@ def _remedy(relaxation: Relaxation, world: World) -> str:
 def _closest(page: Page, conflict: Conflict, world: World, *, details: bool) -> None:
     """The plan that needs least memory on each GPU type; the nearest of all with its table."""
     known = [(each, each.candidate) for each in conflict.closest if each.candidate is not None]
-    known.sort(key=lambda pair: (pair[0].needed or 0) / pair[0].available if pair[0].available > 0 else float("inf"))
-    if not known:
+    known.sort(key=lambda pair: (pair[0].needed or 0) / max(pair[0].available, 1))
+    failing = [pair for pair in known if (pair[0].needed or 0) > pair[0].available]
+    if not failing:
         return
     page.heading("Least memory", "the plan that needs least on each GPU type")
     for shortfall, candidate in known:
         page.labelled(candidate.plan.gpu.name, _needs(shortfall, candidate, world), cells=20)
-    for shortfall, candidate in known if details else known[:1]:
-        memory_section(page, candidate.estimate, details=details)
-        if (shortfall.needed or 0) > shortfall.available:
-            page.paragraph(pooling(candidate, world), indent="  ")
+    for _, candidate in failing if details else failing[:1]:
+        memory_section(page, candidate.estimate, details=details, title=f"Memory of {candidate.plan.gpu.name}")
+        page.paragraph(pooling(candidate, world), indent="  ")
 
 
 def _needs(shortfall: Shortfall, candidate: Candidate, world: World) -> str:
@@ -113,9 +115,7 @@ def pooling(candidate: Candidate, world: World) -> str:
     terms = estimate.memory[estimate.peak_phase]
     together = format_bytes(estimate.capacity_bytes * plan.gpus)
     if plan.gpus == 1:
-        most = world.scenario.search.max_gpus
-        one = "one GPU has to hold all of it"
-        return f"Of up to {most} GPUs this plan uses one: what the search allows splits nothing further." if most > 1 else f"With one GPU there is nothing to split: {one}."
+        return _on_one_gpu(world)
     split = SPLIT_STATES.get(plan.sharding, ())
     shared = sum(terms.get(name, 0) for name in split)
     whole = sum(size for name, size in terms.items() if name not in split)
@@ -130,3 +130,10 @@ def pooling(candidate: Candidate, world: World) -> str:
         f"{words.SPLIT_BY_SHARDING[plan.sharding]}, of which each GPU still holds {format_bytes(shared)}; the other "
         f"{format_bytes(whole)} of the peak are not split and stay on every GPU."
     )
+
+
+def _on_one_gpu(world: World) -> str:
+    most = world.scenario.search.max_gpus
+    if most == 1:
+        return "The search allows one GPU, so there is nothing to split."
+    return f"Of up to {most} GPUs this plan uses one: nothing that the search allows needs less on each of several."

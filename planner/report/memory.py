@@ -23,13 +23,12 @@ SMALL_BYTES = 0.05 * GIB
 BAR_CELLS = 40
 
 
-def memory_section(page: Page, estimate: Estimate, *, details: bool) -> None:
+def memory_section(page: Page, estimate: Estimate, *, details: bool, title: str = "Memory") -> None:
     """Peak against capacity, phases as bars, terms as a table."""
-    share = estimate.peak_bytes / estimate.capacity_bytes if estimate.capacity_bytes > 0 else float("inf")
+    share = estimate.peak_bytes / max(estimate.capacity_bytes, 1)
     used = f"{format_bytes(estimate.peak_bytes)} of {format_bytes(estimate.capacity_bytes)} per GPU"
-    page.heading("Memory", f"{used} ({share:.0%}), most in phase {PHASE_TITLES[estimate.peak_phase]}")
+    page.heading(title, f"{used} ({share:.0%}), most in phase {PHASE_TITLES[estimate.peak_phase]}")
     _bars(page, estimate)
-    page.blank()
     terms_table(page, estimate, details=details)
     if details:
         page.paragraph(PHASE_MEANINGS, "dim", indent="  ")
@@ -37,11 +36,17 @@ def memory_section(page: Page, estimate: Estimate, *, details: bool) -> None:
 
 
 def _bars(page: Page, estimate: Estimate) -> None:
+    """One bar per phase; where more is needed than there is, a mark shows the capacity."""
     totals = {phase: sum(terms.values()) for phase, terms in estimate.memory.items()}
+    capacity = max(estimate.capacity_bytes, 1)
+    scale = max(estimate.peak_bytes, capacity)
     rows = []
     for phase, total in totals.items():
-        share = total / estimate.capacity_bytes if estimate.capacity_bytes > 0 else float("inf")
-        rows.append([PHASE_TITLES[phase], page.bar(share, BAR_CELLS), format_bytes(total), f"{share:.0%}"])
+        bar = page.bar(total / scale, BAR_CELLS)
+        if scale > capacity:
+            mark = min(BAR_CELLS - 1, capacity * BAR_CELLS // scale)
+            bar = f"{bar[:mark]}|{bar[mark + 1 :]}"
+        rows.append([PHASE_TITLES[phase], bar, format_bytes(total), f"{total / capacity:.0%}"])
     styles = [_style(total, estimate) if phase == estimate.peak_phase else "" for phase, total in totals.items()]
     page.table(rows, right=(2, 3), styles=styles)
 
@@ -83,14 +88,14 @@ def _gib(size: int) -> str:
 def _host(page: Page, estimate: Estimate, *, details: bool) -> None:
     """Host memory and disk, with their capacity if it is known."""
     host = sum(estimate.host_memory.values())
-    page.labelled("host memory", _against(host, estimate.host_capacity_bytes) + " per machine")
+    page.labelled("host memory", _against(host, estimate.host_capacity_bytes, " per machine"))
     if details:
         parts = ", ".join(f"{_title(name)} {format_bytes(size)}" for name, size in estimate.host_memory.items() if size)
         page.labelled("", parts)
-    page.labelled("disk", _against(estimate.disk_bytes, estimate.disk_capacity_bytes))
+    page.labelled("disk", _against(estimate.disk_bytes, estimate.disk_capacity_bytes, ""))
 
 
-def _against(size: int, capacity: int | None) -> str:
+def _against(size: int, capacity: int | None, whose: str) -> str:
     if capacity is None:
-        return f"{format_bytes(size)} (capacity not published, not checked)"
-    return f"{format_bytes(size)} of {format_bytes(capacity)}"
+        return f"{format_bytes(size)}{whose} (capacity not published, not checked)"
+    return f"{format_bytes(size)} of {format_bytes(capacity)}{whose}"

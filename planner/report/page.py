@@ -30,7 +30,7 @@ class Page:
         self.lines.append(Text(cut(printable(text), self.width), style=style))
 
     def blank(self) -> None:
-        """An empty line, unless there is one or none would be above it."""
+        """An empty line, but never two, nor one at the top."""
         if self.lines and self.lines[-1].plain:
             self.lines.append(Text())
 
@@ -49,13 +49,15 @@ class Page:
         for line in wrap(text, self.width - len(indent)):
             self.lines.append(Text(indent + line, style=style))
 
-    def labelled(self, label: str, text: str, style: str = "", *, cells: int = LABEL_CELLS) -> None:
+    def labelled(
+        self, label: str, text: str, style: str = "", *, cells: int = LABEL_CELLS, label_style: str = "dim"
+    ) -> None:
         """A label and its text beside it, wrapped below itself."""
-        space = self.width - len(INDENT) - cells
+        space = max(LEAST_CELLS, self.width - len(INDENT) - cells)
         for number, part in enumerate(wrap(text, space)):
             margin = INDENT + padded("" if number else printable(label), cells)
             line = Text(margin + part)
-            line.stylize("dim", 0, len(margin))
+            line.stylize(label_style, 0, len(margin))
             line.stylize(style, len(margin))
             self.lines.append(line)
 
@@ -64,19 +66,21 @@ class Page:
         rows: Sequence[Sequence[str]],
         *,
         right: Iterable[int] = (),
-        shrink: int = 0,
+        shrink: Sequence[int] = (0,),
         header: bool = False,
         styles: Sequence[str] = (),
     ) -> None:
-        """Rows of equally many columns; the column `shrink` gives way where the page is too narrow.
+        """Rows of equally many columns; those named in `shrink` give way, in this order, where the page is too narrow.
 
         `right` names the columns of numbers, `styles` one style per row; a `header` is dim.
         """
         shown = [[printable(cell) for cell in row] for row in rows]
         widths = [max(cell_len(cell) for cell in column) for column in zip(*shown, strict=True)]
         excess = len(INDENT) + sum(widths) + GAP_CELLS * (len(widths) - 1) - self.width
-        if excess > 0:
-            widths[shrink] = max(LEAST_CELLS, widths[shrink] - excess)
+        for column in shrink:
+            given = max(0, min(excess, widths[column] - LEAST_CELLS))
+            widths[column] -= given
+            excess -= given
         for number, row in enumerate(shown):
             cells = [
                 padded(cell, width, right=place in set(right))

@@ -8,9 +8,8 @@ from planner.catalog.offer import Offer
 from planner.decisions import DECISIONS, LORA_MODULES
 from planner.estimator.duration import OVERLAPPED, SERIAL
 from planner.estimator.memory import HOST, PHASES
+from planner.report.json_schema import DIALECT, Schema, amount, closed, count, listing, nullable, of, one_of, reference
 
-Schema = dict[str, Any]
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
 LIMITS = ("gpu_memory", "host_memory", "disk", "deadline", "budget", "max_gpus")
 UNITS_OF_LIMITS = "Bytes for memory and disk, seconds for deadline, money for budget, else a count."
 
@@ -32,52 +31,6 @@ def answer_json_schema() -> Schema:
     )
     named = {"plan": _plan(), "money": _money(), "memory": _memory(), "shortfall": _shortfall()}
     return {"$schema": DIALECT, "title": "Answer of planner solve", **whole, "$defs": named}
-
-
-def closed(description: str, **properties: Schema) -> Schema:
-    """A map with exactly these keys."""
-    return {
-        "type": "object",
-        "description": description,
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def of(kind: str, description: str, **more: Any) -> Schema:
-    """A plain value of a JSON type."""
-    return {"type": kind, "description": description, **more}
-
-
-def amount(description: str) -> Schema:
-    """A number of at least 0."""
-    return of("number", description, minimum=0)
-
-
-def count(description: str) -> Schema:
-    """A whole number of at least 0."""
-    return of("integer", description, minimum=0)
-
-
-def one_of(description: str, *values: str) -> Schema:
-    """One of some words."""
-    return {"description": description, "enum": list(values)}
-
-
-def listing(description: str, items: Schema) -> Schema:
-    """A list."""
-    return {"type": "array", "description": description, "items": items}
-
-
-def nullable(schema: Schema) -> Schema:
-    """The same, or null."""
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def reference(name: str) -> Schema:
-    """A part that is described once."""
-    return {"$ref": f"#/$defs/{name}"}
 
 
 def _plan() -> Schema:
@@ -111,7 +64,9 @@ def _terms(description: str, terms: Any, value: Schema) -> Schema:
 
 def _memory() -> Schema:
     phases = {phase: _terms("Bytes by term.", terms, count("bytes")) for phase, terms in PHASES.items()}
-    return closed("Bytes on the fullest GPU: the terms of a phase are alive together, the largest phase counts.", **phases)
+    return closed(
+        "Bytes on the fullest GPU: the terms of a phase are alive together, the largest phase counts.", **phases
+    )
 
 
 def _memory_keys() -> dict[str, Schema]:
@@ -175,7 +130,9 @@ def _proof() -> Schema:
         "How the answer is known.",
         status=one_of("As above.", "optimal", "feasible", "infeasible", "unknown"),
         objective=one_of("What is minimised.", "cost", "time"),
-        bound=nullable({"description": "No plan is below it; null if none is proved.", "anyOf": [reference("money"), hours]}),
+        bound=nullable(
+            {"description": "No plan is below it; null if none is proved.", "anyOf": [reference("money"), hours]}
+        ),
         gap_fraction=nullable(of("number", "1 - bound / value of the plan.", minimum=0, maximum=1)),
         raw_combinations=count("Combinations of the values of all decisions before any rule."),
         keys=count("Combinations of offer, precision and schedule that could fit and keep the limits."),
@@ -216,6 +173,7 @@ def _binding() -> Schema:
         used=amount("By the plan."),
         available=amount("At most."),
         fraction=amount("used / available."),
+        binds=of("boolean", "Whether it is nearly used up, or alone keeps one change from being better."),
     )
 
 
@@ -252,7 +210,9 @@ def _conflict() -> Schema:
         **_outcome(),
     )
     shortfall = _shortfall()["properties"]
-    closest = closed("The plan that needs least memory on a GPU type.", **shortfall, plan=reference("plan"), **_memory_keys())
+    closest = closed(
+        "The plan that needs least memory on a GPU type.", **shortfall, plan=reference("plan"), **_memory_keys()
+    )
     return closed(
         "Limits that exclude each other.",
         proved=of("boolean", "Whether it is proved that there is no plan, and none without a change of these limits."),

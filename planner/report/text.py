@@ -17,13 +17,11 @@ from planner.report.infeasible import infeasible_report
 from planner.report.memory import memory_section
 from planner.report.page import Page
 from planner.solver.answer import Answer, Binding
-from planner.solver.search import Candidate
+from planner.solver.candidate import Candidate
 from planner.solver.world import World
 from planner.units import format_count, format_seconds
 
-BINDING_CELLS = 30
-TIGHT_FRACTION = 0.95
-"""A limit of which this much is used binds, as far as the numbers can tell."""
+BINDING_CELLS = 20
 
 
 def report(answer: Answer, *, details: bool = False, width: int = 80, ascii_only: bool = True) -> Page:
@@ -44,7 +42,7 @@ def report(answer: Answer, *, details: bool = False, width: int = 80, ascii_only
 def _plan_report(page: Page, answer: Answer, best: Candidate, *, details: bool) -> None:
     page.paragraph(_sentence(answer.world, best), "bold green")
     page.paragraph(size_of_job(answer), "dim")
-    plan_section(page, answer.world, best.plan)
+    plan_section(page, answer.world, best.plan, details=details)
     memory_section(page, best.estimate, details=details)
     _time_section(page, best, details=details)
     _cost_section(page, answer, best)
@@ -64,11 +62,13 @@ def _sentence(world: World, best: Candidate) -> str:
     return f"{model} {where}: {format_seconds(estimate.seconds)}, {cost}."
 
 
-def plan_section(page: Page, world: World, plan: Plan) -> None:
+def plan_section(page: Page, world: World, plan: Plan, *, details: bool) -> None:
     """Every decision in the words of the trade."""
     page.heading("Plan")
     page.labelled("machine", f"{words.machines(plan)}: {plan.offer.name}")
-    page.labelled("stack", f"{plan.stack.name}: {plan.stack.title} ({plan.stack.versions})")
+    page.labelled("stack", f"{plan.stack.name}: {plan.stack.title}")
+    if details:
+        page.labelled("versions", plan.stack.versions)
     page.labelled("method", _method(world, plan))
     master = "fp32 master weights" if plan.master_weights == "fp32" else "no fp32 master weights"
     precision = f"{plan.base_dtype} weights, {plan.compute_dtype} compute, {plan.grad_dtype} gradients, {master}"
@@ -76,10 +76,7 @@ def plan_section(page: Page, world: World, plan: Plan) -> None:
     page.labelled("optimizer", plan.optimizer)
     page.labelled("batch", _batch(world, plan))
     page.labelled("checkpointing", _checkpointing(world, plan))
-    page.labelled("attention", plan.attention)
-    page.labelled("loss", f"chunked, {plan.loss_chunks} chunks" if plan.loss == "chunked" else plan.loss)
-    if plan.mlp_chunks > 1:
-        page.labelled("mlp_chunks", f"{plan.mlp_chunks} tiles of the sequence")
+    page.labelled("kernels", _kernels(plan))
     page.labelled("sharding", _sharding(plan))
     if plan.offload != "none":
         page.labelled("offload", f"{plan.offload} in host memory")
@@ -91,7 +88,7 @@ def plan_section(page: Page, world: World, plan: Plan) -> None:
 def _method(world: World, plan: Plan) -> str:
     total = world.workload.architecture.parameters
     trained = total if plan.method == "full" else world.workload.adapter_parameters
-    return f"{words.method(plan)}; trains {format_count(trained)} of {format_count(total)} parameters"
+    return f"{words.method(plan)}, {format_count(trained)} of {format_count(total)} trained"
 
 
 def _batch(world: World, plan: Plan) -> str:
@@ -106,6 +103,12 @@ def _checkpointing(world: World, plan: Plan) -> str:
     if plan.checkpointing == "none":
         return "none"
     return f"{plan.checkpointing}, on {plan.checkpointed_layers} of {layers} layers"
+
+
+def _kernels(plan: Plan) -> str:
+    chunks = f" in {plan.loss_chunks} chunks" if plan.loss == "chunked" else ""
+    tiles = f", MLP in {plan.mlp_chunks} tiles of the sequence" if plan.mlp_chunks > 1 else ""
+    return f"{plan.attention} attention, {plan.loss} loss{chunks}{tiles}"
 
 
 def _sharding(plan: Plan) -> str:
@@ -138,7 +141,9 @@ def _time_section(page: Page, best: Candidate, *, details: bool) -> None:
     busiest = max(totals, key=lambda name: totals[name])
     others = [f"{name} {format_seconds(value)}" for name, value in totals.items() if value and name != busiest]
     beside = f", beside it {words.listed(others)}" if others else ""
-    page.labelled("busiest", f"{busiest} {format_seconds(totals[busiest])}{beside}; then serial {format_seconds(serial)}")
+    page.labelled(
+        "busiest", f"{busiest} {format_seconds(totals[busiest])}{beside}; then serial {format_seconds(serial)}"
+    )
     page.labelled("saving", f"a checkpoint every {format_seconds(estimate.checkpoint_interval_seconds)}")
     if details:
         terms = [
@@ -150,30 +155,27 @@ def _time_section(page: Page, best: Candidate, *, details: bool) -> None:
 
 
 def _cost_section(page: Page, answer: Answer, best: Candidate) -> None:
-    estimate, currency = best.estimate, answer.world.scenario.currency
-    rounded = words.cost_parts(estimate.cost, estimate.startup_cost, estimate.lost_cost)
-    total, startup, training, lost = (words.money(each, currency) for each in rounded)
-    page.heading("Cost", f"{total} = {startup} start-up + {training} training + {lost} saving and interruptions")
-    source = facts.price_source(best.plan.offer, answer.world.scenario.as_of)
-    style = "yellow" if source.is_stale else ""
-    page.labelled("price", f"{words.price(best.plan.offer)}, {dated(source)}", style)
-    if source.currency != currency:
-        converted = answer.world.price_per_gpu_hour(best.plan.offer)
-        page.labelled("", f"that is {words.price(_in_currency(best, converted, currency))}")
+    estimate, offer, currency = best.estimate, best.plan.offer, answer.world.scenario.currency
+    total, *parts = words.cost_parts(estimate.cost, estimate.startup_cost, estimate.lost_cost)
+    startup, training, lost = (f"{part:,.2f}" for part in parts)
+    shown = f"{startup} start-up + {training} training + {lost} saving and interruptions"
+    page.heading("Cost", f"{words.money(total, currency)} = {shown}")
+    source = facts.price_source(offer, answer.world.scenario.as_of)
+    converted = ""
+    if offer.currency != currency:
+        converted = f" ({words.money(answer.world.price_per_gpu_hour(offer), currency)})"
+    page.labelled("price", f"{words.price(offer)}{converted} {dated(source)}", "yellow" if source.is_stale else "")
     page.labelled("source", source.source)
 
 
-def _in_currency(best: Candidate, converted: object, currency: str) -> object:
-    return best.plan.offer.model_copy(update={"price_per_gpu_hour": converted, "currency": currency})
-
-
 def _limits_section(page: Page, answer: Answer) -> None:
-    tight = [words.LIMITS[each.limit] for each in answer.bindings if each.fraction >= TIGHT_FRACTION]
-    page.heading("Limits", f"{words.listed(tight)} binds" if tight else "none binds")
+    binding = [facts.binds(answer, each) for each in answer.bindings]
+    names = [words.LIMITS[each.limit] for each, binds in zip(answer.bindings, binding, strict=True) if binds]
+    verdict = f"{words.listed(names)} {'binds' if len(names) == 1 else 'bind'}" if names else "none binds"
+    page.heading("Limits", verdict)
     rows = [_binding_row(page, each, answer.world.scenario.currency) for each in answer.bindings]
-    styles = ["bold" if each.fraction >= TIGHT_FRACTION else "" for each in answer.bindings]
     if rows:
-        page.table(rows, right=(1, 2, 3), styles=styles)
+        page.table(rows, right=(1, 2, 3), shrink=(4,), styles=["bold" if binds else "" for binds in binding])
 
 
 def _binding_row(page: Page, binding: Binding, currency: str) -> list[str]:

@@ -42,6 +42,11 @@ def method(plan: Plan) -> str:
     return f"{METHODS[plan.method]} (rank {plan.lora_rank}, {plan.lora_targets}{base})"
 
 
+def method_name(name: str) -> str:
+    """A method in the words of the trade, or as it is."""
+    return METHODS.get(name, name)
+
+
 def machines(plan: Plan) -> str:
     """`1 x H100 SXM`, or `32 x H100 SXM (4 nodes of 8)`."""
     nodes = f" ({plan.nodes} nodes of {plan.gpus_per_node})" if plan.nodes > 1 else ""
@@ -59,8 +64,8 @@ def short_plan(plan: Plan) -> str:
 
 
 def price(offer: Offer) -> str:
-    """`$0.80 per GPU-hour`, in the offer's own currency."""
-    return f"{format_price(Money(offer.price_per_gpu_hour, offer.currency))} per GPU-hour"
+    """`$0.80/GPU-h`, in the offer's own currency."""
+    return f"{format_price(Money(offer.price_per_gpu_hour, offer.currency))}/GPU-h"
 
 
 def money(amount: Decimal | float, currency: str) -> str:

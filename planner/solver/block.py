@@ -6,7 +6,7 @@ that another row of the same key dominates in every column and in simplicity: su
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from planner.errors import PlannerError
 from planner.estimator.formula import call, scope
 from planner.rules import RULES, Rule
-from planner.solver.domains import ACTIVATION_LOCAL, STATE_LOCAL, Family, activation_choices, state_choices
-from planner.solver.tabulate import COLUMNS, MEMORY, Table, tabulate
+from planner.solver.bounds import FamilyBounds
+from planner.solver.domains import ACTIVATION_LOCAL, STATE_LOCAL, Family, state_choices
+from planner.solver.tabulate import COLUMNS, MEMORY, PHASE_COUNT, Memo, Table, tabulate
 from planner.solver.world import World
 
 DOMINANCE_BATCH = 4_000_000
+BEYOND_PHASES = range(PHASE_COUNT, len(COLUMNS))
 
 
 @dataclass(frozen=True)
@@ -44,19 +46,25 @@ class Rows:
 
 @cache
 def rules_of(table: str) -> tuple[Rule, ...]:
-    """Rules of one table, "state" or "activation", or of "key": those that need whole-plan decisions only.
+    """Rules of one table, "state" or "activation"; of whole plans, those on "family", "family on gpu" and "machine".
 
-    PlannerError if a rule mixes local decisions of both tables.
+    PlannerError if a rule mixes local decisions of both tables, or the machine with names of the family.
     """
-    result = []
-    for rule in RULES:
-        names = set(scope(rule.holds))
-        places = {"state": names & set(STATE_LOCAL), "activation": names & set(ACTIVATION_LOCAL)}
-        if all(places.values()):
-            raise PlannerError(f"the rule that {rule.sentence} mixes both tables")
-        if places[table] if table in places else not any(places.values()):
-            result.append(rule)
-    return tuple(result)
+    return tuple(rule for rule in RULES if _table_of(rule) == table)
+
+
+def _table_of(rule: Rule) -> str:
+    names = set(scope(rule.holds))
+    in_state, in_activation = names & set(STATE_LOCAL), names & set(ACTIVATION_LOCAL)
+    if in_state and in_activation:
+        raise PlannerError(f"the rule that {rule.sentence} mixes both tables")
+    if in_state or in_activation:
+        return "state" if in_state else "activation"
+    if not names & {each.name for each in fields(Family)}:
+        return "machine"
+    if names & {"offer", "gpus_per_node"}:
+        raise PlannerError(f"the rule that {rule.sentence} mixes machine and family")
+    return "family on gpu" if "gpu" in names else "family"
 
 
 def legal(table: str, world: World, decisions: dict[str, Any], shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -75,31 +83,60 @@ def state_rows(world: World, family: Family, decisions: dict[str, Any], keys: ND
     """State rows of the keys of one family and one offer; `decisions` has their numbers as arrays."""
     columns = {name: _column(value) for name, value in decisions.items()}
     parts, names = [], []
+    memo: Memo = {}
     for sharding, optimizer in state_choices(family, world.scenario.search):
         chosen = {**columns, "sharding": sharding, "optimizer": optimizer}
-        parts.append(_checked_rows("state", world, chosen, (len(keys), 1)))
+        parts.append(_checked_rows("state", world, chosen, (len(keys), 1), memo=memo))
         names.append({"sharding": sharding, "optimizer": optimizer})
     return _undominated(parts, names, keys)
 
 
-def activation_rows(world: World, family: Family, decisions: dict[str, Any], keys: NDArray[np.int64]) -> Rows:
-    """Activation rows of the keys of one family and one offer."""
+def activation_rows(
+    world: World,
+    bounds: FamilyBounds,
+    decisions: dict[str, Any],
+    keys: NDArray[np.int64],
+    schedule: NDArray[np.int64],
+    capacity: float,
+) -> Rows:
+    """Activation rows of the keys of one family that fit `capacity`; their memory is known from the bounds."""
     columns = {name: _column(value) for name, value in decisions.items()}
     parts: list[Table] = []
     names: list[dict[str, Any]] = []
-    for choice in activation_choices(family.stack, world):
-        chosen = {**columns, **choice.names(), **choice.numbers()}
-        parts.append(_checked_rows("activation", world, chosen, (len(keys), len(choice.grid()))))
+    start = 0
+    for choice in bounds.choices:
+        shape = (len(keys), len(choice.grid()))
+        memory = bounds.activation[schedule, start : start + shape[1]]
         names.extend(choice.rows())
+        fits = bounds.peak[schedule, start : start + shape[1]] <= capacity
+        start += shape[1]
+        chosen = {**columns, **choice.names(), **choice.numbers()}
+        part = _checked_rows("activation", world, chosen, shape, fits, only=BEYOND_PHASES)
+        part[..., :PHASE_COUNT] += memory
+        parts.append(part)
     return _undominated(parts, names, keys)
 
 
-def _checked_rows(table: str, world: World, chosen: dict[str, Any], shape: tuple[int, int]) -> Table:
-    """Columns of keys x choices; infinite where a rule is broken."""
+def _checked_rows(
+    table: str,
+    world: World,
+    chosen: dict[str, Any],
+    shape: tuple[int, int],
+    possible: NDArray[np.bool_] | None = None,
+    only: range | None = None,
+    memo: Memo | None = None,
+) -> Table:
+    """Columns of keys x choices (only some of them); infinite where a rule is broken or the row is not `possible`."""
+    if possible is not None and not possible.any():
+        return np.full((*shape, len(COLUMNS)), np.inf)
     mask = legal(table, world, chosen, shape)
+    if possible is not None:
+        mask &= possible
     if not mask.any():
         return np.full((*shape, len(COLUMNS)), np.inf)
-    return np.where(mask[..., None], tabulate(table, world.workload, chosen, shape), np.inf)
+    values = tabulate(table, world.workload, chosen, shape, only=only, memo=memo)
+    values[~mask] = np.inf
+    return values
 
 
 def _undominated(parts: list[Table], names: list[dict[str, Any]], keys: NDArray[np.int64]) -> Rows:

@@ -17,8 +17,16 @@ from planner.catalog import Gpu
 from planner.estimator.buffers import context_bytes
 from planner.estimator.compute import matmul_flops_per_second, step_flops
 from planner.estimator.formula import call
-from planner.solver.domains import Family, Schedules, activation_choices, families, schedules, state_choices
-from planner.solver.tabulate import MEMORY_COLUMNS, PHASE_COUNT, Table, tabulate
+from planner.solver.domains import (
+    ActivationChoice,
+    Family,
+    Schedules,
+    activation_choices,
+    families,
+    schedules,
+    state_choices,
+)
+from planner.solver.tabulate import PHASE_COUNT, Memo, Table, tabulate
 from planner.solver.world import World
 
 PHASES_ONLY = range(PHASE_COUNT)
@@ -26,22 +34,26 @@ PHASES_ONLY = range(PHASE_COUNT)
 
 @dataclass(frozen=True)
 class FamilyBounds:
-    """Bounds of one family, schedule by schedule."""
+    """Bounds of one family, schedule by schedule; activation rows are those of all its choices, one after the other."""
 
     family: Family
     schedules: Schedules
+    choices: tuple[ActivationChoice, ...]
     state: Table
     """Smallest bytes of each phase in the state table, without the GPU's context: schedules x phases."""
     activation: Table
-    """Smallest bytes of each phase in each activation choice: choices x schedules x phases."""
+    """Bytes of each phase in the activation table, which no GPU changes: schedules x activation rows x phases."""
+    peak: Table
+    """Least bytes of the largest phase, without the GPU's context: schedules x activation rows."""
     flops: Table
-    """Fewest FLOPs of one step on one GPU in each activation choice, pipeline bubble included: choices x schedules."""
+    """FLOPs of one step on one GPU, pipeline bubble included: schedules x activation rows."""
 
     def step_seconds(self, world: World, gpu: Gpu, *, fitting: bool = True) -> NDArray[np.float64]:
         """A bound on the seconds of a step on this GPU; if only `fitting` plans count, infinite where none can be."""
-        room = world.capacity_bytes(gpu) - context_bytes(world.workload, gpu=gpu, gpus=1) if fitting else np.inf
-        fits = (self.state[None, :, :] + self.activation <= room).all(axis=2)
-        flops = np.where(fits, self.flops, np.inf).min(axis=0)
+        flops = self.flops
+        if fitting:
+            room = world.capacity_bytes(gpu) - context_bytes(world.workload, gpu=gpu, gpus=1)
+            flops = np.where(self.peak <= room, flops, np.inf)
         columns: dict[str, Any] = dict(self.schedules.columns)
         rate = matmul_flops_per_second(
             world.workload,
@@ -52,13 +64,12 @@ class FamilyBounds:
             columns["context_parallel"],
         )
         with np.errstate(divide="ignore"):
-            seconds: NDArray[np.float64] = flops / rate
+            seconds: NDArray[np.float64] = flops.min(axis=1) / rate
         return seconds
 
     def peak_bytes(self, world: World, gpu: Gpu) -> NDArray[np.float64]:
         """A bound on the peak, in bytes on one GPU."""
-        smallest = (self.state + self.activation.min(axis=0)).max(axis=1)
-        peak: NDArray[np.float64] = smallest + context_bytes(world.workload, gpu=gpu, gpus=1)
+        peak: NDArray[np.float64] = self.peak.min(axis=1) + context_bytes(world.workload, gpu=gpu, gpus=1)
         return peak
 
 
@@ -70,37 +81,36 @@ def family_bounds(world: World) -> list[FamilyBounds]:
         kinds = family.stack.parallelisms
         if kinds not in by_kind:
             by_kind[kinds] = schedules(world, kinds)
-        bounds = _bounds(world, family, by_kind[kinds])
-        if bounds is not None:
-            result.append(bounds)
+        choices = tuple(activation_choices(family.stack, world))
+        if len(by_kind[kinds]) and choices:
+            result.append(_bounds(world, family, by_kind[kinds], choices))
     return result
 
 
-def _bounds(world: World, family: Family, rows: Schedules) -> FamilyBounds | None:
-    choices = activation_choices(family.stack, world)
-    if not len(rows) or not choices:
-        return None
+def _bounds(world: World, family: Family, rows: Schedules, choices: tuple[ActivationChoice, ...]) -> FamilyBounds:
     decisions: dict[str, Any] = {**family.values(), **rows.columns}
     state = np.full((len(rows), PHASE_COUNT), np.inf)
     # A machine as large as the job needs least: a bound for every machine.
     unbound = {**decisions, "gpus_per_node": rows.columns["gpus"]}
+    memo: Memo = {}
     for sharding, optimizer in state_choices(family, world.scenario.search):
         chosen = {**unbound, "sharding": sharding, "optimizer": optimizer}
-        values = _phases("state", world, chosen, (len(rows),))
-        state = np.minimum(state, values)
+        state = np.minimum(state, _phases("state", world, chosen, (len(rows),), memo))
     columns = {name: value[:, None] if isinstance(value, np.ndarray) else value for name, value in decisions.items()}
+    waiting = 1 + (columns["pipeline_parallel"] - 1) / columns["gradient_accumulation"]
     activation, flops = [], []
-    waiting = 1 + (rows.columns["pipeline_parallel"] - 1) / rows.columns["gradient_accumulation"]
     for choice in choices:
         chosen = {**columns, **choice.names(), **choice.numbers()}
         shape = (len(rows), len(choice.grid()))
-        activation.append(_phases("activation", world, chosen, shape).min(axis=1))
-        needed = call(step_flops, world.workload, chosen)
-        flops.append(np.broadcast_to(needed, shape).min(axis=1) * waiting)
-    return FamilyBounds(family, rows, state, np.stack(activation), np.stack(flops))
+        activation.append(_phases("activation", world, chosen, shape))
+        flops.append(np.broadcast_to(call(step_flops, world.workload, chosen) * waiting, shape))
+    memory = np.concatenate(activation, axis=1)
+    peak = (memory + state[:, None, :]).max(axis=2)
+    return FamilyBounds(family, rows, choices, state, memory, peak, np.concatenate(flops, axis=1))
 
 
-def _phases(table: str, world: World, decisions: dict[str, Any], shape: tuple[int, ...]) -> Table:
-    return tabulate(table, world.workload, decisions, shape, only=PHASES_ONLY, without=(context_bytes,))[
-        ..., : len(MEMORY_COLUMNS) - 1
-    ]
+def _phases(
+    table: str, world: World, decisions: dict[str, Any], shape: tuple[int, ...], memo: Memo | None = None
+) -> Table:
+    values = tabulate(table, world.workload, decisions, shape, only=PHASES_ONLY, without=(context_bytes,), memo=memo)
+    return values[..., :PHASE_COUNT]

@@ -21,8 +21,8 @@ from planner.solver.world import World
 class Keys:
     """Equally long arrays, one element a key: where its offer, family and schedule are, and its amounts.
 
-    A job with step seconds s takes `fixed_seconds` + `factor` x s seconds and costs `price` for each of them. The bounds
-    are what no plan with this key is below.
+    A job with step seconds s takes `fixed_seconds` + `factor` x s seconds and costs `price` for each of them. The
+    bounds are what no plan with this key is below.
     """
 
     offer: NDArray[np.int64]
@@ -47,16 +47,61 @@ class Keys:
 def keys_of(world: World, gpu: Gpu, offers: Sequence[Offer], bounds: Sequence[FamilyBounds], *, fitting: bool) -> Keys:
     """All keys of a GPU type whose bounds are within the limits; only those that may fit, if `fitting`."""
     parts = [_no_keys()]
+    machines: dict[tuple[int, int, str], _Machine] = {}
     for number, family in enumerate(bounds):
+        if not legal("family on gpu", world, {**family.family.values(), "gpu": gpu}, ()).all():
+            continue
         step = family.step_seconds(world, gpu, fitting=fitting)
-        peak = family.peak_bytes(world, gpu)
         possible = np.isfinite(step)
+        if not possible.any():
+            continue
+        peak = family.peak_bytes(world, gpu)
         for place, offer in enumerate(offers):
-            rows = np.flatnonzero(possible & counts_of(offer, family.schedules.columns["gpus"]))
-            rows = rows[legal("key", world, whole_plan(gpu, offer, family, rows), rows.shape)]
+            known = (id(family.schedules), place, family.family.method)
+            if known not in machines:
+                machines[known] = _machine(world, gpu, offer, family)
+            machine = machines[known]
+            rows = np.flatnonzero(possible & machine.supplied)
             if len(rows):
-                parts.append(_keys(world, gpu, (place, offer), (number, family), rows, step[rows], peak[rows]))
-    return Keys(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Keys)))
+                parts.append(_keys(world, machine, (place, number), rows, step[rows], peak[rows]))
+    joined = Keys(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Keys)))
+    return joined.where(_legal_families(world, bounds, joined))
+
+
+def _legal_families(world: World, bounds: Sequence[FamilyBounds], keys: Keys) -> NDArray[np.bool_]:
+    """Which keys meet the rules of their families."""
+    mask = np.ones(len(keys), dtype=bool)
+    for number in np.unique(keys.family):
+        rows = np.flatnonzero(keys.family == number)
+        family = bounds[number]
+        decisions = {**family.family.values(), **family.schedules.where(keys.schedule[rows]).columns}
+        mask[rows] = legal("family", world, decisions, rows.shape)
+    return mask
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """What an offer's machines make of each schedule: whether they can run it, and what it takes and costs."""
+
+    supplied: NDArray[np.bool_]
+    gpus: NDArray[np.int64]
+    fixed_seconds: float
+    factor: NDArray[np.float64]
+    price: NDArray[np.float64]
+
+
+def _machine(world: World, gpu: Gpu, offer: Offer, family: FamilyBounds) -> _Machine:
+    everything = np.arange(len(family.schedules))
+    decisions = whole_plan(gpu, offer, family, everything)
+    method, gpus, per_node = family.family.method, decisions["gpus"], decisions["gpus_per_node"]
+    lost = lost_fraction(world.workload, offer=offer, method=method, gpus=gpus, gpus_per_node=per_node)
+    return _Machine(
+        supplied=legal("machine", world, decisions, everything.shape) & counts_of(offer, gpus),
+        gpus=gpus,
+        fixed_seconds=startup_seconds(world.workload, offer=offer, method=method),
+        factor=world.workload.steps * (1 + np.asarray(lost)),
+        price=float(world.price_per_gpu_hour(offer)) / 3600 * gpus,
+    )
 
 
 def whole_plan(gpu: Gpu, offer: Offer, bounds: FamilyBounds, rows: NDArray[np.int64]) -> dict[str, Any]:
@@ -73,32 +118,26 @@ def _no_keys() -> Keys:
 
 def _keys(
     world: World,
-    gpu: Gpu,
-    offer: tuple[int, Offer],
-    family: tuple[int, FamilyBounds],
+    machine: _Machine,
+    places: tuple[int, int],
     rows: NDArray[np.int64],
     step: NDArray[np.float64],
     peak: NDArray[np.float64],
 ) -> Keys:
-    decisions = whole_plan(gpu, offer[1], family[1], rows)
-    method = family[1].family.method
-    lost = lost_fraction(
-        world.workload, offer=offer[1], method=method, gpus=decisions["gpus"], gpus_per_node=decisions["gpus_per_node"]
-    )
-    fixed = np.full(len(rows), startup_seconds(world.workload, offer=offer[1], method=method))
-    factor = world.workload.steps * (1 + np.asarray(lost))
-    price = float(world.price_per_gpu_hour(offer[1])) / 3600 * decisions["gpus"]
-    seconds = fixed + factor * step
-    keys = Keys(
-        offer=np.full(len(rows), offer[0]),
-        family=np.full(len(rows), family[0]),
+    """Keys of one offer and family (their `places`) for some schedules, within the limits."""
+    seconds = machine.fixed_seconds + machine.factor[rows] * step
+    cost = seconds * machine.price[rows]
+    within = (seconds <= world.deadline_seconds) & (cost <= world.budget)
+    rows = rows[within]
+    return Keys(
+        offer=np.full(len(rows), places[0]),
+        family=np.full(len(rows), places[1]),
         schedule=rows,
-        gpus=decisions["gpus"],
-        fixed_seconds=fixed,
-        factor=factor,
-        price=price,
-        seconds_bound=seconds,
-        cost_bound=seconds * price,
-        peak_bound=peak,
+        gpus=machine.gpus[rows],
+        fixed_seconds=np.full(len(rows), machine.fixed_seconds),
+        factor=machine.factor[rows],
+        price=machine.price[rows],
+        seconds_bound=seconds[within],
+        cost_bound=cost[within],
+        peak_bound=peak[within],
     )
-    return keys.where((seconds <= world.deadline_seconds) & (keys.cost_bound <= world.budget))

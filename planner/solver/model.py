@@ -14,6 +14,7 @@ and counted in thousandths of a step, or in steps where thousandths would be too
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,9 +92,7 @@ class BlockModel:
             there = [self.activation_literals[i] for i in np.flatnonzero(self.activations.key == key)]
             self.model.add(sum(here) == sum(there))
 
-    def _weighted(
-        self, state_values: NDArray[np.float64], activation_values: NDArray[np.float64]
-    ) -> cp_model.LinearExpr:
+    def _weighted(self, state_values: NDArray[Any], activation_values: NDArray[Any]) -> cp_model.LinearExpr:
         states = np.clip(state_values, -LARGEST, LARGEST).astype(np.int64).tolist()
         activations = np.clip(activation_values, -LARGEST, LARGEST).astype(np.int64).tolist()
         return cp_model.LinearExpr.weighted_sum(

@@ -27,7 +27,7 @@ from planner.solver.model import PARTS, BlockModel, Outcome, Scales
 from planner.solver.tabulate import HOST_COLUMN, MEMORY
 from planner.solver.world import World
 
-FIRST_BLOCK = 48
+FIRST_BLOCK = 12
 UNBOUNDED_BYTES = float(2**40)
 """More than any GPU has, where the question is how much a plan needs: 1 TiB."""
 TOLERANCE = 1e-6
@@ -117,12 +117,13 @@ class MachineSearch:
             if left <= 0:
                 proof.proved = False
                 break
-            found = self._solve_block(keys.where(slice(start, start + size)), proof, limit, left, workers)
+            end = min(start + size, int(np.searchsorted(bound, limit, side="right")))
+            found = self._solve_block(keys.where(slice(start, end)), proof, limit, left, workers)
             if found is not None and (best is None or found.order < best.order):
                 best = found
                 limit = self._limit(best)
                 proof.seconds_to_best = time.monotonic() - started
-            start, size = start + size, size * 2
+            start, size = end, size * 2
         return best
 
     def _limit(self, best: Candidate) -> float:
@@ -174,8 +175,14 @@ class MachineSearch:
             decisions = {**bounds.family.values(), **bounds.schedules.where(keys.schedule[members]).columns}
             decisions["gpu"] = self.gpu
             decisions["gpus_per_node"] = self._per_node(keys)[members]
-            activations.append(activation_rows(self.world, bounds.family, decisions, members))
+            schedule = keys.schedule[members]
+            activations.append(activation_rows(self.world, bounds, decisions, members, schedule, self._room))
         return joined(states), joined(activations)
+
+    @property
+    def _room(self) -> float:
+        """Bytes of the GPU that a plan may use; no bound where the question is how much a plan needs."""
+        return float(self.world.capacity_bytes(self.gpu)) if self.objective != "memory" else UNBOUNDED_BYTES
 
     def _per_node(self, keys: Keys) -> NDArray[np.int64]:
         largest = np.array([offer.gpus_per_node for offer in self.offers])
@@ -184,8 +191,7 @@ class MachineSearch:
 
     def _capacity(self, keys: Keys) -> NDArray[np.float64]:
         """Bytes that each key's machine has for every memory column."""
-        room = float(self.world.capacity_bytes(self.gpu)) if self.objective != "memory" else UNBOUNDED_BYTES
-        capacity = np.full((len(keys), MEMORY.stop), room)
+        capacity = np.full((len(keys), MEMORY.stop), self._room)
         host = np.array([offer.host_ram_gib_per_gpu or np.inf for offer in self.offers])
         capacity[:, HOST_COLUMN] = np.floor(host[keys.offer] * self._per_node(keys) * GIB)
         return capacity

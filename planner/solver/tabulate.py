@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from planner.solver.domains import ACTIVATION_LOCAL, STATE_LOCAL
 
 Term = Callable[..., Any]
 Table = NDArray[np.float64]
+Memo = dict[tuple[Any, ...], Any]
 
 MEMORY_COLUMNS: dict[str, dict[str, Term]] = {**PHASES, "host": HOST}
 TIME_COLUMNS: dict[str, dict[str, Term]] = {**OVERLAPPED, "serial": SERIAL}
@@ -43,6 +44,11 @@ class PlacedTerm:
     function: Term
     columns: tuple[int, ...]
     rounded: bool
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The decisions of the term that are names local to the state table."""
+        return tuple(name for name in scope(self.function) if name in STATE_LOCAL)
 
 
 def table_of(function: Term) -> str:
@@ -75,11 +81,13 @@ def tabulate(
     shape: tuple[int, ...],
     only: Iterable[int] | None = None,
     without: Iterable[Term] = (),
+    memo: Memo | None = None,
 ) -> Table:
     """Values of all columns for rows of a table: an array of `shape` x columns.
 
     `decisions` holds names as they are and numbers as arrays that broadcast to `shape`. `only` restricts the work to
     some columns, the others stay 0; `without` leaves terms out.
+    `memo`, shared by calls that differ in sharding and optimizer only, saves evaluating the other terms again.
     """
     rows = np.zeros((*shape, len(COLUMNS)))
     wanted = None if only is None else set(only)
@@ -87,9 +95,22 @@ def tabulate(
         places = [place for place in term.columns if wanted is None or place in wanted]
         if not places or term.function in without:
             continue
-        value = call(term.function, workload, decisions)
-        if term.rounded:
-            value = np.ceil(value / ROUNDED_BYTES) * ROUNDED_BYTES
+        value = _value(term, workload, decisions, memo)
         for place in places:
             rows[..., place] += value
     return rows
+
+
+def _value(term: PlacedTerm, workload: Workload, decisions: dict[str, Any], memo: Memo | None) -> Any:
+    """A term's value for all rows, rounded if it is memory."""
+    names = ()
+    if memo is not None:
+        names = (term.function, *(decisions[name] for name in term.names))
+        if names in memo:
+            return memo[names]
+    value = call(term.function, workload, decisions)
+    if term.rounded:
+        value = np.ceil(value / ROUNDED_BYTES) * ROUNDED_BYTES
+    if memo is not None:
+        memo[names] = value
+    return value

@@ -179,7 +179,7 @@ def test_impossible_offers_are_refused(change: dict[str, object]) -> None:
 )
 def test_broken_offer_files_are_refused(tmp_path: Path, second: dict[str, object], message: str) -> None:
     """Repeated offers, unknown GPUs, currencies without a rate and bad prices are named by entry."""
-    for name in ("gpus.yaml", "currencies.yaml"):
+    for name in ("gpus.yaml", "efficiency.yaml", "currencies.yaml"):
         (tmp_path / name).write_bytes((CATALOG.directory / name).read_bytes())
     entry = offer().model_dump(exclude_defaults=True, mode="json")
     (tmp_path / "offers.yaml").write_text(yaml.safe_dump({"offers": [entry, entry | second]}), encoding="utf-8")

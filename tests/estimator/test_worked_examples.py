@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pytest
-from toy import LORA, MIXED, MIXTURE, OFFER, PLAN, QLORA, job, on_four_gpus
+from toy import LORA, MIXED, MIXTURE, OFFER, PLAN, QLORA, TIED, job, on_four_gpus
 
 from planner.estimator import cost, duration, memory
 from planner.estimator.formula import REGISTRY, call
@@ -77,6 +77,11 @@ EXAMPLES = (
     Example("optimizer_temporary_bytes", {"optimizer": "sgd"}, 0),
     Example("gradient_bytes", {}, 2 * P),
     Example("gradient_bytes", on_four_gpus("zero2"), 2 * P / 4),
+    # The embedding's 64,000 come last, unless they exist from an earlier micro-batch.
+    Example("late_gradient_bytes", {}, 2 * (P - 64_000)),
+    Example("late_gradient_bytes", {"gradient_accumulation": 2}, 2 * P),
+    Example("tied_gradient_bytes", {}, 0),
+    Example("tied_gradient_bytes", {}, 2 * 2 * 64_000, job(TIED)),
     Example("accumulated_gradient_bytes", {}, 0),
     Example("accumulated_gradient_bytes", {"gradient_accumulation": 2}, 2 * P),
     # The head and a quarter of what is neither head nor embedding.

@@ -21,6 +21,7 @@ MODEL = Architecture(
 """Blocks: q 64 x 64, k and v 64 x 32, o 64 x 64, gate, up and down 64 x 96: 30,720 weights, 4 times 122,880. Norms:
 (2 x 4 + 1) x 64 = 576. Embedding and head: 64,000 each. Altogether 251,456."""
 MIXTURE = MODEL.model_copy(update={"experts": 8, "experts_per_token": 2, "moe_intermediate": 96})
+TIED = MODEL.model_copy(update={"tied_embeddings": True})
 GPU = Gpu(
     name="toy", vendor="NVIDIA", architecture="toy", form_factor="SXM", memory_mib=80_000, memory_nominal_gib=80,
     memory_type="HBM", memory_bandwidth_gbs=1000, fp32_tflops=10, tf32_tflops=50, bf16_tflops=100, fp16_tflops=100,
@@ -53,6 +54,7 @@ STACK = Stack(
         _precision("qlora", "nf4", "fp32", "fp32", autocast=True, adapter_dtype="fp32"),
     ),
     optimizers=("adamw", "adamw-8bit", "paged-adamw-8bit", "lion", "adafactor", "sgd"),
+    parallelisms=("tensor", "pipeline", "context", "expert"),
     shardings=tuple(Sharding(name=name, methods=("full", "lora", "qlora")) for name in SHARDINGS),
     attentions=("sdpa", "flash", "eager"),
     checkpointings=("none", "full", "selective"),

@@ -1,0 +1,489 @@
+"""An oracle for the solver: writes down every plan of a small world, evaluates each, and sorts them.
+
+It shares no code with `planner.solver`: decisions and their values come from the scenario, the catalog and
+`planner.decisions`, legality from `planner.rules`, amounts from the estimator's formulas, the order from the
+documentation. For one choice of all names, the numbers of all plans are arrays, which the formulas accept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner import decisions
+from planner.catalog import Catalog, Gpu, Offer, Stack
+from planner.decisions import Plan
+from planner.estimator.cost import job_cost
+from planner.estimator.duration import OVERLAPPED, SERIAL, lost_fraction, startup_seconds
+from planner.estimator.estimate import Estimate, estimate
+from planner.estimator.formula import call, scope
+from planner.estimator.host import disk_bytes
+from planner.estimator.memory import HOST, PHASES
+from planner.estimator.workload import Workload
+from planner.rules import RULES, Rule, broken_rules
+from planner.scenario.model import Scenario
+
+GIB = 2**30
+KIB = 1024
+SCHEDULE = (
+    "tensor_parallel",
+    "pipeline_parallel",
+    "context_parallel",
+    "expert_parallel",
+    "data_parallel",
+    "micro_batch",
+    "gradient_accumulation",
+)
+LOCAL = ("checkpointed_layers", "loss_chunks", "mlp_chunks")
+NUMBERS = ("gpus", *SCHEDULE, *LOCAL)
+FAMILY = ("method", "base_dtype", "compute_dtype", "master_weights", "grad_dtype")
+ORDER = (
+    "offer",
+    "gpus",
+    "stack",
+    "precision",
+    "offload",
+    *SCHEDULE,
+    "sharding",
+    "optimizer",
+    "attention",
+    "checkpointing",
+    "checkpointed_layers",
+    "loss",
+    "loss_chunks",
+    "mlp_chunks",
+)
+"""Which of two equally good plans is simpler: the one with the smaller value of the first of these that differs."""
+
+Numbers = NDArray[np.int64]
+Amounts = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One question to the oracle: the scenario, what it is asked against, one GPU type, and extra memory, if any."""
+
+    scenario: Scenario
+    catalog: Catalog
+    gpu: Gpu
+    extra_memory_bytes: int = 0
+
+    @cached_property
+    def workload(self) -> Workload:
+        job, known, lora = self.scenario.job, self.scenario.assumptions, self.scenario.search.lora
+        return Workload(
+            job.architecture,
+            job.sequence_length,
+            job.global_batch,
+            job.steps,
+            lora.rank,
+            lora.targets,
+            known.startup_seconds,
+            known.download_gbit_s,
+            known.checkpoint_interval_seconds,
+        )
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """The user's own offers of the GPU, then the catalog's, as far as the search admits them."""
+        search = self.scenario.search
+        known = [*self.scenario.offers, *(self.catalog.offers if self.scenario.catalog_offers else ())]
+        return tuple(
+            offer
+            for offer in known
+            if offer.gpu == self.gpu.name
+            and (search.gpu is None or offer.gpu in search.gpu)
+            and (search.provider is None or offer.provider in search.provider)
+            and offer.kind in search.pricing
+        )
+
+    @property
+    def capacity_bytes(self) -> int:
+        return self.gpu.memory_bytes - self.scenario.limits.gpu_memory_reserve_bytes + self.extra_memory_bytes
+
+    @property
+    def deadline_seconds(self) -> float:
+        return self.scenario.limits.deadline_seconds or math.inf
+
+    @property
+    def budget(self) -> float:
+        budget = self.scenario.limits.budget
+        if budget is None:
+            return math.inf
+        return float(self.catalog.currencies.convert(budget.amount, budget.currency, self.scenario.currency))
+
+    def price_per_hour(self, offer: Offer) -> float:
+        converted = self.catalog.currencies.convert(offer.price_per_gpu_hour, offer.currency, self.scenario.currency)
+        return float(converted)
+
+    def estimate(self, plan: Plan) -> Estimate:
+        return estimate(
+            self.workload, plan, currencies=self.catalog.currencies, currency=self.scenario.currency, reserve_bytes=0
+        )
+
+
+def whole_numbers(ask: Ask, name: str) -> list[int]:
+    """The values of a number, ascending: those that the user lists, else those that are documented."""
+    search, workload = ask.scenario.search, ask.workload
+    listed = getattr(search, name)
+    if listed is not None:
+        return sorted(set(listed))
+    batch, layers = workload.global_batch, workload.architecture.layers
+    divisors = [number for number in range(1, batch + 1) if batch % number == 0]
+    powers = [1 << exponent for exponent in range(20) if 1 << exponent <= search.max_gpus]
+    match name:
+        case "gpus":
+            return list(range(1, search.max_gpus + 1))
+        case "tensor_parallel" | "context_parallel":
+            return [number for number in powers if number <= 8]
+        case "pipeline_parallel":
+            return [number for number in powers if number <= min(16, layers)]
+        case "expert_parallel":
+            return [number for number in powers if number <= max(1, workload.architecture.experts)]
+        case "data_parallel":
+            return [number for number in divisors if number <= search.max_gpus]
+        case "micro_batch":
+            return [number for number in divisors if number <= 64]
+        case "gradient_accumulation":
+            return divisors
+        case "checkpointed_layers":
+            return sorted({0, *(max(1, layers * part // 8) for part in range(1, 9))})
+        case "loss_chunks":
+            return list(decisions.LOSS_CHUNKS)
+        case _:
+            return list(decisions.MLP_CHUNKS)
+
+
+def names_of(ask: Ask, decision: str, values: tuple[str, ...]) -> list[str]:
+    """The values of a named decision that the user allows, simplest first."""
+    listed = getattr(ask.scenario.search, decision)
+    return [value for value in values if listed is None or value in listed]
+
+
+def schedule_grid(ask: Ask) -> dict[str, Numbers]:
+    """All schedules that share out exactly the batch and the GPUs, whatever the stack: equally long arrays."""
+    batch = ask.workload.global_batch
+    gpus = np.array(whole_numbers(ask, "gpus"))
+    rows = []
+    for row in product(*(whole_numbers(ask, name) for name in SCHEDULE)):
+        tensor, pipeline, context, _, data, micro, accumulation = row
+        needed = tensor * pipeline * context * data
+        if micro * accumulation * data == batch and needed in gpus and needed <= ask.scenario.search.max_gpus:
+            rows.append((needed, *row))
+    table = np.array(rows, dtype=np.int64).reshape(len(rows), len(SCHEDULE) + 1)
+    return {name: table[:, column] for column, name in enumerate(("gpus", *SCHEDULE))}
+
+
+def numbers_grid(ask: Ask) -> dict[str, Numbers]:
+    """All combinations of all numbers: equally long arrays."""
+    schedules = schedule_grid(ask)
+    local = np.array(list(product(*(whole_numbers(ask, name) for name in LOCAL))), dtype=np.int64)
+    count = len(schedules["gpus"])
+    grid = {name: np.repeat(column, len(local)) for name, column in schedules.items()}
+    return grid | {name: np.tile(local[:, column], count) for column, name in enumerate(LOCAL)}
+
+
+def whole_plan_names(ask: Ask) -> Iterator[tuple[dict[str, Any], dict[str, int]]]:
+    """Offer, stack, precision and offload, with their places in the order of simplicity."""
+    search = ask.scenario.search
+    stacks = [stack for stack in ask.catalog.stacks if search.stack is None or stack.name in search.stack]
+    offloads = names_of(ask, "offload", decisions.OFFLOADS)
+    for (offer_place, offer), (stack_place, stack) in product(enumerate(ask.offers), enumerate(stacks)):
+        for place, precision in enumerate(precisions(ask, stack)):
+            for offload in offloads:
+                names = {"gpu": ask.gpu, "offer": offer, "stack": stack, "offload": offload, **precision}
+                yield (
+                    names,
+                    {
+                        "offer": offer_place,
+                        "stack": stack_place,
+                        "precision": place,
+                        "offload": decisions.OFFLOADS.index(offload),
+                    },
+                )
+
+
+def precisions(ask: Ask, stack: Stack) -> list[dict[str, str]]:
+    """Ways of a stack to store and compute that the user allows, in the stack's order."""
+    search = ask.scenario.search
+    ways = [
+        dict(zip(FAMILY, (way.method, way.base_dtype, dtype, way.master_weights, way.grad_dtype), strict=True))
+        for way in stack.precisions
+        for dtype in way.compute_dtypes
+    ]
+    listed = {name: getattr(search, name, None) for name in FAMILY}
+    return [
+        way for way in ways if all(allowed is None or way[name] in allowed for name, allowed in listed.items())
+    ]
+
+
+def local_names(ask: Ask) -> Iterator[dict[str, str]]:
+    """Sharding, optimizer, attention, checkpointing and loss."""
+    known = {
+        "sharding": decisions.SHARDINGS,
+        "optimizer": decisions.OPTIMIZERS,
+        "attention": decisions.ATTENTIONS,
+        "checkpointing": decisions.CHECKPOINTINGS,
+        "loss": decisions.LOSSES,
+    }
+    for values in product(*(names_of(ask, decision, all_values) for decision, all_values in known.items())):
+        yield dict(zip(known, values, strict=True))
+
+
+@dataclass(frozen=True)
+class Plans:
+    """Legal plans that the host and the disk can hold, as equally long columns."""
+
+    peak_bytes: Amounts
+    seconds: Amounts
+    cost: Amounts
+    place: Numbers
+    """plans x ORDER."""
+    names: tuple[dict[str, Any], ...]
+    """Choices of all names."""
+    which: Numbers
+    """Which of `names` each plan has."""
+    numbers: dict[str, Numbers]
+
+    def __len__(self) -> int:
+        return len(self.which)
+
+
+class Oracle:
+    """All plans of one GPU type, and the best of them for each objective."""
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+        self._values: dict[Any, Any] = {}
+
+    @cached_property
+    def grid(self) -> dict[str, Numbers]:
+        return numbers_grid(self.ask)
+
+    @cached_property
+    def plans(self) -> Plans:
+        """Every legal plan."""
+        parts: list[dict[str, Any]] = []
+        choices: list[dict[str, Any]] = []
+        for whole, place in whole_plan_names(self.ask):
+            if not self._legal(whole, None).any():
+                continue
+            for local in local_names(self.ask):
+                names = {**whole, **local}
+                rows = np.flatnonzero(self._legal(whole, local) & self._held(names))
+                if len(rows):
+                    parts.append(self._part(names, place, rows, len(choices)))
+                    choices.append(names)
+        return self._joined(parts, tuple(choices))
+
+    def _arguments(self, names: dict[str, Any]) -> dict[str, Any]:
+        per_node = np.minimum(self.grid["gpus"], names["offer"].gpus_per_node)
+        return {**names, **self.grid, "gpus_per_node": per_node}
+
+    def _evaluate(self, function: Callable[..., Any], names: dict[str, Any]) -> Any:
+        """A formula or rule for the whole grid, computed once for all choices that agree in what it reads."""
+        read = scope(function)
+        offer = names["offer"]
+        key: list[Any] = [function]
+        for name in read:
+            if name == "gpus_per_node":
+                key.append(offer.gpus_per_node)
+            elif name not in self.grid:
+                value = names[name]
+                key.append(value if isinstance(value, str) else id(value))
+        known = self._values.get(tuple(key))
+        if known is None:
+            known = call(function, self.ask.workload, self._arguments(names))
+            self._values[tuple(key)] = known
+        return known
+
+    def _legal(self, whole: dict[str, Any], local: dict[str, Any] | None) -> NDArray[np.bool_]:
+        """Which rows of the grid meet all rules, or without `local` those that do not read local names."""
+        names = whole if local is None else {**whole, **local}
+        mask = np.ones(len(self.grid["gpus"]), dtype=bool)
+        for rule in RULES:
+            if self._known(rule, names):
+                mask &= np.asarray(self._evaluate(rule.holds, names), dtype=bool)
+                if not mask.any():
+                    break
+        return mask
+
+    def _known(self, rule: Rule, names: dict[str, Any]) -> bool:
+        return all(name in names or name in self.grid or name == "gpus_per_node" for name in scope(rule.holds))
+
+    def _held(self, names: dict[str, Any]) -> NDArray[np.bool_]:
+        """Which rows the machine's memory and disk can hold, as far as the offer states them."""
+        offer = names["offer"]
+        mask = np.ones(len(self.grid["gpus"]), dtype=bool)
+        if offer.host_ram_gib_per_gpu is not None:
+            per_node = np.minimum(self.grid["gpus"], offer.gpus_per_node)
+            room = np.floor(offer.host_ram_gib_per_gpu * per_node * GIB)
+            mask &= self._total_bytes(HOST, names) <= room
+        if offer.disk_gib is not None:
+            mask &= self._rounded(disk_bytes, names) <= math.floor(offer.disk_gib * GIB)
+        return mask
+
+    def _rounded(self, function: Callable[..., Any], names: dict[str, Any]) -> Any:
+        return np.ceil(np.asarray(self._evaluate(function, names)) / KIB) * KIB
+
+    def _total_bytes(self, terms: dict[str, Callable[..., Any]], names: dict[str, Any]) -> Amounts:
+        total = np.zeros(len(self.grid["gpus"]))
+        for term in terms.values():
+            total = total + self._rounded(term, names)
+        return total
+
+    def _step_seconds(self, names: dict[str, Any]) -> Amounts:
+        zero = np.zeros(len(self.grid["gpus"]))
+        resources = [
+            sum((self._evaluate(term, names) for term in terms.values()), zero) for terms in OVERLAPPED.values()
+        ]
+        serial: Amounts = sum((self._evaluate(term, names) for term in SERIAL.values()), zero)
+        busiest: Amounts = np.maximum.reduce(resources)
+        return busiest + serial
+
+    def _part(self, names: dict[str, Any], place: dict[str, int], rows: Numbers, choice: int) -> dict[str, Any]:
+        """Amounts and places of some rows of the grid with these names."""
+        phases = [self._total_bytes(terms, names) for terms in PHASES.values()]
+        lost = np.broadcast_to(self._evaluate(lost_fraction, names), self.grid["gpus"].shape)
+        training = self.ask.workload.steps * self._step_seconds(names) * (1 + lost)
+        seconds = (self._evaluate(startup_seconds, names) + training)[rows]
+        gpus = self.grid["gpus"][rows]
+        return {
+            "peak_bytes": np.maximum.reduce(phases)[rows],
+            "seconds": seconds,
+            "cost": self.ask.price_per_hour(names["offer"]) * gpus * seconds / 3600,
+            "place": self._place(names, place, rows),
+            "which": np.full(len(rows), choice),
+            "rows": rows,
+        }
+
+    def _place(self, names: dict[str, Any], place: dict[str, int], rows: Numbers) -> Numbers:
+        """The row of each plan in the order of simplicity: plans x ORDER."""
+        lists = {
+            "sharding": decisions.SHARDINGS,
+            "optimizer": decisions.OPTIMIZERS,
+            "attention": decisions.ATTENTIONS,
+            "checkpointing": decisions.CHECKPOINTINGS,
+            "loss": decisions.LOSSES,
+        }
+        fixed = place | {decision: values.index(names[decision]) for decision, values in lists.items()}
+        columns = [
+            np.full(len(rows), fixed[name]) if name in fixed else self.grid[name][rows] for name in ORDER
+        ]
+        return np.stack(columns, axis=1)
+
+    def _joined(self, parts: list[dict[str, Any]], names: tuple[dict[str, Any], ...]) -> Plans:
+        empty = {
+            "peak_bytes": np.zeros(0),
+            "seconds": np.zeros(0),
+            "cost": np.zeros(0),
+            "place": np.zeros((0, len(ORDER)), dtype=np.int64),
+            "which": np.zeros(0, dtype=np.int64),
+            "rows": np.zeros(0, dtype=np.int64),
+        }
+        columns = {name: np.concatenate([none, *(part[name] for part in parts)]) for name, none in empty.items()}
+        rows = columns.pop("rows")
+        return Plans(**columns, names=names, numbers={name: column[rows] for name, column in self.grid.items()})
+
+    def feasible(self, objective: str, slack: float = 0.0) -> NDArray[np.bool_]:
+        """Which plans meet all limits; those of time and money give or take a fraction of `slack`.
+
+        Where memory is what is minimised, the GPU's own is no limit.
+        """
+        plans, ask = self.plans, self.ask
+        mask = (plans.seconds <= ask.deadline_seconds * (1 + slack)) & (plans.cost <= ask.budget * (1 + slack))
+        return mask if objective == "memory" else mask & (plans.peak_bytes <= ask.capacity_bytes)
+
+    def amount(self, objective: str) -> Amounts:
+        """What the objective minimises, plan by plan."""
+        return {"cost": self.plans.cost, "time": self.plans.seconds, "memory": self.plans.peak_bytes}[objective]
+
+    def least(self, objective: str, slack: float = 0.0) -> float:
+        """The exact minimum of the amount over all feasible plans; infinite without any."""
+        return float(self.amount(objective)[self.feasible(objective, slack)].min(initial=math.inf))
+
+    def best(
+        self, objective: str, cost_step: float, seconds_step: float, tolerance: float = 0.002, slack: float = 0.0
+    ) -> int | None:
+        """The place of the best plan in the documented order, None if there is none.
+
+        Amounts are compared in whole steps, rounded up; what is above a step by less than `tolerance` is that step.
+        """
+        rows = np.flatnonzero(self.feasible(objective, slack))
+        if not len(rows):
+            return None
+        cost = np.ceil(self.plans.cost[rows] / cost_step - tolerance)
+        seconds = np.ceil(self.plans.seconds[rows] / seconds_step - tolerance)
+        amounts = {
+            "cost": [cost, seconds],
+            "time": [seconds, cost],
+            "memory": [self.plans.peak_bytes[rows], cost, seconds],
+        }[objective]
+        keys = [*amounts, *self.plans.place[rows].T]
+        return int(rows[np.lexsort(keys[::-1])[0]])
+
+    def acceptable(self, objective: str, cost_step: float, seconds_step: float) -> list[int | None]:
+        """Every place that `best` can give when amounts near a whole step or near a limit are rounded either way."""
+        found: dict[int | None, None] = {}
+        for tolerance, slack in product((0.0005, 0.002, 0.0035), (0.0, -1e-6, 1e-6)):
+            found[self.best(objective, cost_step, seconds_step, tolerance, slack)] = None
+        return list(found)
+
+    def plan(self, place: int) -> Plan:
+        """One plan as the estimator takes it."""
+        names = self.plans.names[self.plans.which[place]]
+        lora = self.ask.scenario.search.lora if names["method"] != "full" else None
+        return Plan(
+            **names,
+            **{name: int(column[place]) for name, column in self.plans.numbers.items()},
+            lora_rank=lora.rank if lora else None,
+            lora_targets=lora.targets if lora else None,
+        )
+
+    def place_of(self, plan: Plan) -> int | None:
+        """Where a plan is among all legal ones, None if it is not."""
+        mask = np.ones(len(self.plans), dtype=bool)
+        for name, column in self.plans.numbers.items():
+            mask &= column == getattr(plan, name)
+        same = [
+            number
+            for number, names in enumerate(self.plans.names)
+            if all(getattr(plan, name) == value for name, value in names.items())
+        ]
+        rows = np.flatnonzero(mask & np.isin(self.plans.which, same))
+        return int(rows[0]) if len(rows) else None
+
+
+def every_plan(ask: Ask) -> Iterator[tuple[Plan, Estimate]]:
+    """Every legal plan with its estimate, one by one in plain Python: checks the arrays above on tiny spaces."""
+    lora = ask.scenario.search.lora
+    for whole, _ in whole_plan_names(ask):
+        adapters: dict[str, Any] = {"lora_rank": lora.rank, "lora_targets": lora.targets}
+        if whole["method"] == "full":
+            adapters = {"lora_rank": None, "lora_targets": None}
+        for local in local_names(ask):
+            for numbers in product(*(whole_numbers(ask, name) for name in NUMBERS)):
+                plan = Plan(**whole, **local, **adapters, **dict(zip(NUMBERS, numbers, strict=True)))
+                if not broken_rules(ask.workload, plan):
+                    found = ask.estimate(plan)
+                    if _held_by_machine(found):
+                        yield plan, found
+
+
+def _held_by_machine(found: Estimate) -> bool:
+    host, disk = found.host_capacity_bytes, found.disk_capacity_bytes
+    host_is_enough = host is None or sum(found.host_memory.values()) <= host
+    return host_is_enough and (disk is None or found.disk_bytes <= disk)
+
+
+def cost_of(ask: Ask, plan: Plan, seconds: float) -> float:
+    """Money that a plan costs, in the scenario's currency."""
+    price = ask.catalog.currencies.convert(plan.offer.price_per_gpu_hour, plan.offer.currency, ask.scenario.currency)
+    return float(job_cost(price, gpus=plan.gpus, seconds=seconds))
