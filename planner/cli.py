@@ -145,7 +145,7 @@ def solve(
         bool, typer.Option("--details", help="Print every term, change, price and dropped offer.")
     ] = False,
     time_limit: Annotated[
-        float, typer.Option(min=0.1, max=86_400, metavar="SECONDS", help="Longest search for each file.")
+        float, typer.Option(min=0.001, max=86_400, metavar="SECONDS", help="Longest search for each file.")
     ] = 60.0,
     workers: Annotated[
         int, typer.Option(min=1, max=256, help="Threads of CP-SAT; the plan does not depend on it.")

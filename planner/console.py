@@ -121,6 +121,10 @@ def guarded() -> Iterator[None]:
         sys.exit(INTERNAL_ERROR)
     except KeyboardInterrupt:
         interrupted()
+    except ImportError as error:
+        if not isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            raise
+        interrupted()  # compiled modules turn Ctrl-C during their import into an ImportError
     except BrokenPipeError:
         _discard_stdout()
         sys.exit(NO_READER)

@@ -12,25 +12,28 @@ from planner.solver.world import World
 from planner.units import format_seconds
 
 SHOWN_CHANGES = 8
+SHOWN_GPUS = 8
+NOT_OFFERED = "nobody offers it at the prices allowed"
 NEGLIGIBLE_FRACTION = 0.0005
 """Differences that would print as 0.0%."""
 
 
-def alternatives_section(page: Page, answer: Answer, best: Candidate) -> None:
-    """The runner-up per other GPU type and per other method."""
-    rivals = [
-        *answer.gpus,
-        *(
-            Rival("gpu", gpu.name, None, reason="nobody offers it at the prices allowed")
-            for gpu in answer.unoffered_gpus
-        ),
-    ]
-    rivals += answer.methods
-    if not rivals:
+def alternatives_section(page: Page, answer: Answer, best: Candidate, *, details: bool) -> None:
+    """The runner-up per other GPU type, best first, and per other method; without `details` the first GPU types."""
+    unoffered = (Rival("gpu", gpu.name, None, reason=NOT_OFFERED) for gpu in answer.unoffered_gpus)
+    gpus = sorted([*answer.gpus, *unoffered], key=lambda rival: _place(rival, answer.world))
+    shown = gpus if details else gpus[:SHOWN_GPUS]
+    if not shown and not answer.methods:
         return
     page.heading("Alternatives", "the best plan with each other GPU type and method")
-    rows = [_rival_row(rival, best, answer.world) for rival in rivals]
-    _outcomes(page, rows)
+    _outcomes(page, [_rival_row(rival, best, answer.world) for rival in (*shown, *answer.methods)])
+    if len(gpus) > len(shown):
+        page.line(f"  {len(gpus) - len(shown)} more GPU types with --details", "dim")
+
+
+def _place(rival: Rival, world: World) -> float:
+    """Rivals with a plan by what is minimised, the others behind them."""
+    return facts.value_of(rival.candidate, world) if rival.candidate else float("inf")
 
 
 def _rival_row(rival: Rival, best: Candidate, world: World) -> list[str]:
@@ -40,7 +43,8 @@ def _rival_row(rival: Rival, best: Candidate, world: World) -> list[str]:
         why = rival.reason or (words.shortfall(rival.shortfall, currency) if rival.shortfall else "no plan")
         return [name, why]
     plan = rival.candidate.plan
-    return [name, *_figures(rival.candidate, best, world), f"{words.short_plan(plan)}, {plan.offer.kind}"]
+    words_of_plan = words.short_plan(plan, named=rival.decision != "gpu")
+    return [name, *_figures(rival.candidate, best, world), f"{words_of_plan}, {plan.offer.kind}"]
 
 
 def _figures(candidate: Candidate, best: Candidate, world: World) -> list[str]:

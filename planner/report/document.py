@@ -9,11 +9,13 @@ from typing import Any
 from planner.catalog import Offer
 from planner.estimator.estimate import Estimate
 from planner.report import facts
+from planner.report.words import cost_parts
 from planner.solver.answer import Answer, Binding, Change, Relaxation, Rival, Shortfall
 from planner.solver.candidate import Candidate
 from planner.solver.world import World
 
 Document = dict[str, Any]
+SMALLEST_AMOUNT = Decimal("0.000001")
 NOT_OFFERED = "nobody offers it at the prices allowed: give your own price under offers"
 
 
@@ -49,6 +51,7 @@ def _finite(value: float | str) -> float | str | None:
 
 def _estimate(best: Candidate, world: World) -> Document:
     estimate = best.estimate
+    _, startup, training, lost = cost_parts(estimate.cost, estimate.startup_cost, estimate.lost_cost, SMALLEST_AMOUNT)
     return {
         **_memory(estimate),
         "host_memory": dict(estimate.host_memory),
@@ -64,11 +67,7 @@ def _estimate(best: Candidate, world: World) -> Document:
         "lost_hours": estimate.lost_seconds / 3600,
         "checkpoint_interval_hours": estimate.checkpoint_interval_seconds / 3600,
         "cost": _money(estimate.cost, world),
-        "cost_parts": {
-            "training": _amount(estimate.training_cost),
-            "startup": _amount(estimate.startup_cost),
-            "lost": _amount(estimate.lost_cost),
-        },
+        "cost_parts": {"training": float(training), "startup": float(startup), "lost": float(lost)},
         "price": _price(best.plan.offer, world),
     }
 

@@ -6,11 +6,11 @@ from planner.report import facts, words
 from planner.report.page import Page
 from planner.solver.answer import Answer
 from planner.solver.candidate import Candidate
-from planner.units import Money, format_count, format_price, format_seconds
+from planner.units import Money, format_bytes, format_count, format_price, format_seconds
 
 TRACED_STEPS = 240
 MEMORY_MEDIAN_ERROR = 0.0002
-MEMORY_LARGEST_ERROR = 0.043
+MEMORY_LARGEST_ERROR = 0.034
 """Errors of the peak of live tensors against traced steps, rounded up; a test recomputes them."""
 NOT_MODELLED = (
     "fragmentation beyond the allocator term, data loading, evaluation, storage and traffic prices, minimum rental "
@@ -68,8 +68,8 @@ def known_section(page: Page, answer: Answer, *, details: bool) -> None:
     """How well memory, time and money are known."""
     page.heading("How well these numbers are known")
     memory = (
-        f"peak of live tensors against {TRACED_STEPS} traced training steps: median error {MEMORY_MEDIAN_ERROR:.2%}, "
-        f"largest {MEMORY_LARGEST_ERROR:.1%}; not yet validated on real GPUs"
+        f"peak of live tensors against {TRACED_STEPS} traced training steps: half within {MEMORY_MEDIAN_ERROR:.2%}, "
+        f"all within {MEMORY_LARGEST_ERROR:.1%}; not yet validated on real GPUs"
     )
     page.labelled("memory", memory)
     if answer.best is not None:
@@ -77,9 +77,7 @@ def known_section(page: Page, answer: Answer, *, details: bool) -> None:
     sources = facts.price_sources(answer)
     ages = [each.age_days for each in sources if each.is_stale]
     if ages:
-        shown = (
-            f"{len(ages)} of the {len(sources)} used here are STALE, more than 90 days old, the oldest {max(ages)} days"
-        )
+        shown = f"{len(ages)} of {len(sources)} used here STALE: more than 90 days old, the oldest {max(ages)} days"
         page.labelled("prices", shown, "yellow")
     page.labelled("not modelled", NOT_MODELLED)
     if details:
@@ -100,8 +98,19 @@ def _time_range(best: Candidate) -> str:
 def _assumptions(page: Page, answer: Answer) -> None:
     page.heading("Assumed")
     for each in facts.assumptions(answer):
-        value = f"{each.value:,.4g}" if isinstance(each.value, float | int) else each.value
-        page.labelled(each.key, f"{value} {each.unit}".rstrip() + f" ({each.source})", cells=28)
+        page.labelled(each.key, f"{_assumed(each)} ({each.source})", cells=28)
+
+
+def _assumed(assumption: facts.Assumption) -> str:
+    """The value as a person would write it."""
+    value, unit = assumption.value, assumption.unit
+    if isinstance(value, str):
+        return value
+    if unit.startswith("s"):
+        return f"{format_seconds(value)}{unit.removeprefix('s')}"
+    if unit.startswith("bytes"):
+        return f"{format_bytes(value)}{unit.removeprefix('bytes')}"
+    return f"{value:g} {unit}"
 
 
 def prices_section(page: Page, answer: Answer) -> None:

@@ -41,7 +41,7 @@ def _sentence(answer: Answer) -> str:
     if not names:
         return "No plan fits."
     if len(names) == 1:
-        return f"No plan fits: {names[0]} excludes every one."
+        return f"No plan fits: {names[0]} excludes every plan."
     certain = "" if answer.conflict and answer.conflict.proved else " (not proved to be all that matters)"
     return f"No plan fits: {words.listed(names)} exclude each other{certain}."
 
@@ -55,7 +55,8 @@ def limit_phrase(relaxation: Relaxation, world: World) -> str:
         return f"search.max_gpus = {_value(relaxation.limit, relaxation.current, currency)}"
     if relaxation.limit in words.LIMITS:
         return f"the {words.LIMITS[relaxation.limit]} of {_value(relaxation.limit, relaxation.current, currency)}"
-    return f"{relaxation.limit} = {relaxation.current}"
+    current = str(relaxation.current)
+    return f"{relaxation.limit} = {f'[{current}]' if ', ' in current else current}"
 
 
 def _value(limit: str, value: float | str, currency: str) -> str:

@@ -11,11 +11,12 @@ PHASE_TITLES = {
     "loss": "loss",
     "backward_start": "bwd start",
     "backward_end": "bwd end",
+    "embedding": "embedding",
     "optimizer": "optimizer",
 }
 PHASE_MEANINGS = (
     "forward: end of the forward pass; loss: backward of the loss; bwd start and bwd end: backward of the last and of "
-    "the first block; optimizer: its step"
+    "the first block; embedding: backward of the embedding; optimizer: its step"
 )
 SHOWN_TERMS = 5
 SMALL_BYTES = 0.05 * GIB

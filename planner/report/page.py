@@ -92,7 +92,7 @@ class Page:
 
     def bar(self, fraction: float, cells: int) -> str:
         """A bar of so many cells, filled up to `fraction`; more than full is full."""
-        filled = min(cells, max(0, round(fraction * cells)))
+        filled = round(min(1.0, max(0.0, fraction)) * cells)
         full, empty = ("#", ".") if self.ascii_only else ("█", "░")
         return full * filled + empty * (cells - filled)
 

@@ -47,7 +47,7 @@ def _plan_report(page: Page, answer: Answer, best: Candidate, *, details: bool) 
     _time_section(page, best, details=details)
     _cost_section(page, answer, best)
     _limits_section(page, answer)
-    alternatives_section(page, answer, best)
+    alternatives_section(page, answer, best, details=details)
     changes_section(page, answer, best, details=details)
 
 
@@ -144,7 +144,9 @@ def _time_section(page: Page, best: Candidate, *, details: bool) -> None:
     page.labelled(
         "busiest", f"{busiest} {format_seconds(totals[busiest])}{beside}; then serial {format_seconds(serial)}"
     )
-    page.labelled("saving", f"a checkpoint every {format_seconds(estimate.checkpoint_interval_seconds)}")
+    interval = estimate.checkpoint_interval_seconds
+    often = interval < estimate.training_seconds
+    page.labelled("saving", f"a checkpoint every {format_seconds(interval)}" if often else "a checkpoint at the end")
     if details:
         terms = [
             [resource, name.replace("_", " "), format_seconds(seconds)]

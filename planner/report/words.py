@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from planner.catalog import Offer
 from planner.decisions import Plan
@@ -26,6 +26,7 @@ SPLIT_BY_SHARDING = {
     "fsdp": "weights, gradients and optimizer states",
     "hsdp": "weights, gradients and optimizer states",
 }
+CENT = Decimal("0.01")
 VERBS = {"deadline": "takes", "budget": "costs"}
 
 
@@ -53,11 +54,11 @@ def machines(plan: Plan) -> str:
     return f"{plan.gpus} x {plan.gpu.name}{nodes}"
 
 
-def short_plan(plan: Plan) -> str:
-    """The plan in a few words, for tables: `4 x RTX 4090, LoRA, zero3`."""
-    parts = [f"{plan.gpus} x {plan.gpu.name}", "full" if plan.method == "full" else METHODS[plan.method]]
-    if plan.method == "qlora":
-        parts[1] += f" {plan.base_dtype}"
+def short_plan(plan: Plan, *, named: bool = True) -> str:
+    """The plan in a few words, for tables: `4 x RTX 4090, LoRA, zero3`, or `4 GPUs, LoRA, zero3` if not `named`."""
+    count = f"{plan.gpus} x {plan.gpu.name}" if named else f"{plan.gpus} GPU{'' if plan.gpus == 1 else 's'}"
+    base = f" {plan.base_dtype}" if plan.method == "qlora" else ""
+    parts = [count, ("full" if plan.method == "full" else METHODS[plan.method]) + base]
     parts += [plan.sharding] if plan.sharding != "none" else []
     parts += [f"offload {plan.offload}"] if plan.offload != "none" else []
     return ", ".join(parts)
@@ -74,14 +75,15 @@ def money(amount: Decimal | float, currency: str) -> str:
     return format_money(Money(exact, currency))
 
 
-def cost_parts(total: Decimal, startup: Decimal, lost: Decimal) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-    """Total, start-up, training and losses in whole cents; the three parts add up to the total.
+def cost_parts(
+    total: Decimal, startup: Decimal, lost: Decimal, unit: Decimal = CENT
+) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+    """Total, start-up, training and losses in whole units; the three parts add up to the total.
 
     >>> [str(each) for each in cost_parts(Decimal("2.506"), Decimal("0.344"), Decimal("0.101"))]
     ['2.51', '0.34', '2.07', '0.10']
     """
-    cent = Decimal("0.01")
-    total, startup, lost = (each.quantize(cent) for each in (total, startup, lost))
+    total, startup, lost = (each.quantize(unit, rounding=ROUND_HALF_UP) for each in (total, startup, lost))
     return total, startup, total - startup - lost, lost
 
 

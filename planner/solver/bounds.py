@@ -7,7 +7,8 @@ need not be: a key whose bound is worse than a plan already found is in no optim
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from planner.solver.tabulate import PHASE_COUNT, Memo, Table, tabulate
 from planner.solver.world import World
 
 PHASES_ONLY = range(PHASE_COUNT)
+KnownBounds = dict[tuple[Hashable, ...], "FamilyBounds"]
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,9 @@ class FamilyBounds:
         return peak
 
 
-def family_bounds(world: World) -> list[FamilyBounds]:
-    """Bounds of all families of a scenario that have any schedule."""
+def family_bounds(world: World, known: KnownBounds | None = None) -> list[FamilyBounds]:
+    """Bounds of all families of a scenario that have any schedule; `known` keeps them for related scenarios."""
+    known = {} if known is None else known
     by_kind: dict[tuple[str, ...], Schedules] = {}
     result = []
     for family in families(world):
@@ -83,7 +86,12 @@ def family_bounds(world: World) -> list[FamilyBounds]:
             by_kind[kinds] = schedules(world, kinds)
         choices = tuple(activation_choices(family.stack, world))
         if len(by_kind[kinds]) and choices:
-            result.append(_bounds(world, family, by_kind[kinds], choices))
+            states = tuple(state_choices(family, world.scenario.search))
+            key = (family.key(), choices, states, by_kind[kinds].key())
+            if key not in known:
+                known[key] = _bounds(world, family, by_kind[kinds], choices)
+            # One object for the schedules of all families of a kind, by which machines are worked out once.
+            result.append(replace(known[key], schedules=by_kind[kinds]))
     return result
 
 

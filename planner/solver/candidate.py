@@ -13,7 +13,8 @@ Objective = Literal["cost", "time", "memory"]
 PRIMARY_DIGITS, SECONDARY_DIGITS = 3, 1
 """Digits, after the first, to which the least possible amount is resolved: of what is preferred, and of the other."""
 
-
+LEAST_COST_STEP = 0.001
+"""Costs are rounded to a millionth of the currency, which must be well below one step."""
 STEP_TOLERANCE = 0.002
 """The model counts in thousandths of a step, two of which are rounding."""
 
@@ -36,9 +37,11 @@ class Resolution:
         >>> Resolution.of(2.5, 11_000.0, "cost")
         Resolution(cost=0.001, seconds=1000.0)
         """
-        if objective == "time":
-            return Resolution(_step(least_cost, SECONDARY_DIGITS), _step(least_seconds, PRIMARY_DIGITS))
-        return Resolution(_step(least_cost, PRIMARY_DIGITS), _step(least_seconds, SECONDARY_DIGITS))
+        by_time = objective == "time"
+        cost = _step(least_cost, SECONDARY_DIGITS if by_time else PRIMARY_DIGITS)
+        return Resolution(
+            max(cost, LEAST_COST_STEP), _step(least_seconds, PRIMARY_DIGITS if by_time else SECONDARY_DIGITS)
+        )
 
 
 def _step(least: float, digits: int) -> float:

@@ -56,6 +56,10 @@ class Family:
         """Decision -> value."""
         return dict(vars(self))
 
+    def key(self) -> tuple[str, ...]:
+        """The values by name: equal for equal families of one catalog."""
+        return (self.stack.name, *(value for name, value in vars(self).items() if name != "stack"))
+
 
 def families(world: World) -> Iterator[Family]:
     """All families of the allowed stacks, simplest first."""
@@ -151,7 +155,7 @@ def activation_choices(stack: Stack, world: World) -> list[ActivationChoice]:
         for checkpointing in allowed(search, "checkpointing", decisions.CHECKPOINTINGS, stack.checkpointings):
             layers = checkpointed_layers(stack, checkpointing, world)
             for loss in allowed(search, "loss", decisions.LOSSES, stack.losses):
-                parts = tuple(part for part in chunks if (part > 1) == (loss == "chunked"))
+                parts = tuple(part for part in sorted(chunks) if (part > 1) == (loss == "chunked"))
                 if loss != "chunked" and not search.loss_chunks:
                     parts = (1,)
                 if layers and parts and tiles:
@@ -188,6 +192,10 @@ class Schedules:
 
     def __len__(self) -> int:
         return len(self.columns["gpus"])
+
+    def key(self) -> bytes:
+        """All numbers: equal for equal schedules."""
+        return b"".join(column.tobytes() for column in self.columns.values())
 
     def where(self, mask: NDArray[Any]) -> Schedules:
         """The rows that a mask (or positions) selects."""

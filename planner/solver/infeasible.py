@@ -26,7 +26,10 @@ MONEY_AND_TIME = ("deadline", "budget")
 
 
 def limits_of(world: World) -> list[str]:
-    """The limits of a scenario by name, those that a user gives up most easily first."""
+    """The limits of a scenario by name, those that a user gives up most easily first.
+
+    A list of numbers of GPUs stands for max_gpus too, which it implies.
+    """
     search, limits = world.scenario.search, world.scenario.limits
     names = [
         f"search.{each.name}"
@@ -35,7 +38,8 @@ def limits_of(world: World) -> list[str]:
     ]
     if set(search.pricing) < {"on-demand", "spot"}:
         names.append("search.pricing")
-    names.append("max_gpus")
+    if search.gpus is None:
+        names.append("max_gpus")
     names += [name for name, value in (("budget", limits.budget), ("deadline", limits.deadline_seconds)) if value]
     return [*names, "gpu_memory"]
 
@@ -53,6 +57,8 @@ def without(world: World, names: Iterable[str]) -> World:
             changes["pricing"] = ALL_PRICINGS
         elif name.startswith("search."):
             changes[name.removeprefix("search.")] = None
+            if name == "search.gpus":
+                changes["max_gpus"] = UNLIMITED_GPUS
         else:
             changes["deadline_seconds" if name == "deadline" else "budget"] = None
     relaxed = world.relaxed(**changes)
@@ -86,11 +92,16 @@ def _any_plan(solver: Solver, world: World, proof: Proof) -> Candidate | None:
 
 
 def best_plan(solver: Solver, world: World, proof: Proof, objective: Objective) -> Candidate | None:
-    """The best plan over all GPU types of a relaxed world."""
+    """The best plan over all GPU types of a relaxed world, the most promising type first."""
     relaxed = solver.of(world)
-    found = (relaxed.run(relaxed.machine(gpu, objective=objective), proof) for gpu in world.gpus)
-    known = [each for each in found if each is not None]
-    return min(known, key=lambda each: amount_of(each.estimate, objective), default=None)
+    machines = [relaxed.machine(gpu, objective=objective) for gpu in world.gpus]
+    best: Candidate | None = None
+    for machine in sorted(machines, key=lambda each: each.least()):
+        cutoff = amount_of(best.estimate, objective) if best else float("inf")
+        found = relaxed.run(machine, proof, cutoff=cutoff)
+        if found is not None and (best is None or amount_of(found.estimate, objective) < cutoff):
+            best = found
+    return best
 
 
 def _relaxation(solver: Solver, name: str, proof: Proof) -> Relaxation:

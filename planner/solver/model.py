@@ -9,10 +9,12 @@
 
 Sums are linear in row literals. Memory is counted in KiB; costs and hours are compared in whole steps (`Resolution`)
 and counted in thousandths of a step, or in steps where thousandths would be too many: all sums stay below 2^31.
+Limits of time and money do not depend on that: they are posted once more as shares of the limit, exact to 1e-8.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,19 +28,25 @@ from planner.solver.block import Rows
 from planner.solver.candidate import STEP_TOLERANCE
 from planner.solver.tabulate import MEMORY, PHASE_COUNT, RESOURCES, SERIAL_COLUMN
 
-LARGEST = 2**30
+LARGEST = 2**30 - 1
 """Larger amounts are cut off here, so that the sum of two rows stays below 2^31."""
 PARTS = (1000, 1)
 """Parts of a step in which amounts are counted, the finer ones first."""
+LIMIT_PARTS = 2**29
+"""Parts of a limit of time or money in which amounts are compared with it."""
 
 
 @dataclass(frozen=True)
 class Scales:
-    """What one second of a step is worth, key by key: amount = fixed + rate x seconds, compared in steps of `unit`."""
+    """What one second of a step is worth, key by key: amount = fixed + rate x seconds, compared in steps of `unit`.
+
+    `limit` is what the user allows; amounts above `cutoff` are of no interest, give or take a part of a step.
+    """
 
     fixed: NDArray[np.float64]
     rate: NDArray[np.float64]
     limit: float
+    cutoff: float
     unit: float
 
 
@@ -78,7 +86,8 @@ class BlockModel:
         self.model.add_exactly_one(self.activation_literals)
         self._link_keys()
         self._bound_memory(capacity)
-        self.clipped = False
+        self.clipped: list[bool] = []
+        """Stage by stage: whether some row is too large to be counted, and so left out."""
         self.objectives: list[cp_model.LinearExprT] = []
         if peak_limit is not None:
             self.objectives.append(self._peak(peak_limit))
@@ -111,29 +120,46 @@ class BlockModel:
             self.model.add(self._weighted(np.ceil(state / KIB), np.ceil(activation / KIB)) <= 0)
 
     def _peak(self, limit: float) -> cp_model.IntVar:
-        """KiB of the largest phase; what is minimised to learn how much memory is needed."""
-        peak = self.model.new_int_var(0, int(min(2 * LARGEST - 1, limit / KIB)), "")
+        """KiB of the largest phase (or more than one KiB where they would be too many), to learn what is needed."""
+        phases = slice(0, PHASE_COUNT)
+        most = self.states.values[:, phases].max() + self.activations.values[:, phases].max()
+        unit = KIB * 2.0 ** max(0, math.ceil(math.log2(most / KIB / LARGEST)))
+        peak = self.model.new_int_var(0, int(min(LARGEST, limit // unit + 2)), "")
         for phase in range(PHASE_COUNT):
-            columns = self.states.values[:, phase] / KIB, self.activations.values[:, phase] / KIB
-            self.model.add(self._weighted(*columns) <= peak)
+            state, activation = self.states.values[:, phase], self.activations.values[:, phase]
+            self.model.add(self._weighted(np.ceil(state / unit), np.ceil(activation / unit)) <= peak)
+        self.clipped.append(False)
         return peak
 
     def _amount(self, scales: Scales, parts: int) -> cp_model.IntVar:
         """Whole steps of an amount, rounded up: at least what the busiest resource makes of it."""
         state_rate, activation_rate = scales.rate[self.states.key], scales.rate[self.activations.key]
-        fixed = scales.fixed[self.states.key]
         part = scales.unit / parts
-        top = int(min(LARGEST, scales.limit / part * (1 + 1e-9)))
+        top = int(min(LARGEST - 1, scales.cutoff / part * (1 + 1e-9)))
         amount = self.model.new_int_var(0, top, "")
+        clipped = False
         for resource in range(RESOURCES.start, RESOURCES.stop):
             seconds = self.states.values[:, resource] + self.states.values[:, SERIAL_COLUMN]
-            state = np.rint((fixed + state_rate * seconds) / part)
-            activation = np.rint(activation_rate * self.activations.values[:, resource] / part)
-            self.clipped = self.clipped or max(state.max(), activation.max()) > LARGEST
+            state = scales.fixed[self.states.key] + state_rate * seconds
+            activation = activation_rate * self.activations.values[:, resource]
+            self._limit(state, activation, scales.limit)
+            state, activation = np.rint(state / part), np.rint(activation / part)
+            clipped = clipped or max(state.max(), activation.max()) >= LARGEST
             self.model.add(self._weighted(state, activation) <= amount)
+        self.clipped.append(clipped)
         in_steps = self.model.new_int_var(0, top // parts + 1, "")
         self.model.add(parts * in_steps + int(parts * STEP_TOLERANCE) >= amount)
         return in_steps
+
+    def _limit(self, state: NDArray[np.float64], activation: NDArray[np.float64], limit: float) -> None:
+        """The user's limit on an amount; one part more, for rounding."""
+        if state.max() + activation.max() > limit:
+            shares = np.rint(state / limit * LIMIT_PARTS), np.rint(activation / limit * LIMIT_PARTS)
+            self.model.add(self._weighted(*shares) <= LIMIT_PARTS + 1)
+
+    def trusts(self, outcome: Outcome) -> bool:
+        """Whether no row that was too large to be counted can be in a better plan than the one found (or not found)."""
+        return not any(self.clipped[1:]) and (outcome.state is not None or not self.clipped[0])
 
     def solve(self, seconds: float, workers: int) -> Outcome:
         """Minimise cost, hours and rank one after the other, each kept at its optimum for the next."""

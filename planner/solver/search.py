@@ -28,8 +28,8 @@ from planner.solver.tabulate import HOST_COLUMN, MEMORY
 from planner.solver.world import World
 
 FIRST_BLOCK = 12
-UNBOUNDED_BYTES = float(2**40)
-"""More than any GPU has, where the question is how much a plan needs: 1 TiB."""
+UNBOUNDED_BYTES = float(2**50)
+"""More than any plan needs, where the question is how much it needs: 1 PiB."""
 TOLERANCE = 1e-6
 """Relative difference between the model's sums and the estimator's that rounding can explain."""
 
@@ -147,18 +147,19 @@ class MachineSearch:
             outcome = model.solve(seconds, workers)
             proof.models += 1
             proof.branches += outcome.branches
-            if outcome.state is not None or not model.clipped:
+            if model.trusts(outcome):
                 break
-        proof.proved = proof.proved and outcome.proved and (outcome.state is not None or not model.clipped)
+        proof.proved = proof.proved and outcome.proved and model.trusts(outcome)
         return self._candidate(keys, states, activations, outcome)
 
     def _scales(self, keys: Keys, limit: float) -> tuple[Scales, Scales]:
         """What a second of a step is worth in money and in time, the objective first, with its cut-off."""
-        limits = {"cost": self.world.budget, "time": self.world.deadline_seconds}
-        if self.objective != "memory":
-            limits[self.objective] = min(limits[self.objective], limit)
-        cost = Scales(keys.fixed_seconds * keys.price, keys.factor * keys.price, limits["cost"], self.resolution.cost)
-        hours = Scales(keys.fixed_seconds, keys.factor, limits["time"], self.resolution.seconds)
+        cutoffs = {"cost": np.inf, "time": np.inf, self.objective: limit}
+        fixed, rate = keys.fixed_seconds * keys.price, keys.factor * keys.price
+        cost = Scales(fixed, rate, self.world.budget, cutoffs["cost"], self.resolution.cost)
+        hours = Scales(
+            keys.fixed_seconds, keys.factor, self.world.deadline_seconds, cutoffs["time"], self.resolution.seconds
+        )
         return (hours, cost) if self.objective == "time" else (cost, hours)
 
     def _rows(self, keys: Keys) -> tuple[Rows, Rows]:
@@ -198,11 +199,12 @@ class MachineSearch:
 
     def _ranks(self, keys: Keys, states: Rows, activations: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Place of each row in the order of simplicity: key first, then state, then activations."""
-        order = np.lexsort((keys.schedule, keys.family, keys.gpus, keys.offer))
-        rank = np.empty(len(keys), dtype=np.int64)
-        rank[order] = np.arange(len(keys))
-        in_state, in_activation = int(states.rank.max()) + 1, int(activations.rank.max()) + 1
-        return (rank[states.key] * in_state + states.rank) * in_activation, activations.rank
+        key = states.key
+        order = np.lexsort((states.rank, keys.schedule[key], keys.family[key], keys.gpus[key], keys.offer[key]))
+        rank = np.empty(len(states), dtype=np.int64)
+        rank[order] = np.arange(len(states))
+        kinds, place = np.unique(activations.rank, return_inverse=True)
+        return rank * len(kinds), place
 
     def _candidate(self, keys: Keys, states: Rows, activations: Rows, outcome: Outcome) -> Candidate | None:
         """Decode the chosen rows, estimate the plan again in exact numbers and check every limit."""

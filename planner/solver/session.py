@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from planner.catalog import Gpu, Offer
-from planner.solver.bounds import FamilyBounds, family_bounds
+from planner.solver.bounds import FamilyBounds, KnownBounds, family_bounds
 from planner.solver.candidate import Candidate, Objective
 from planner.solver.offers import DroppedOffer, undominated
 from planner.solver.search import MachineSearch, Proof
@@ -30,6 +30,7 @@ class Solver:
         self.started = time.monotonic()
         self.offers: dict[str, tuple[Offer, ...]] = {}
         self.dropped: list[DroppedOffer] = []
+        self.known_bounds: KnownBounds = {}
         for gpu in self.world.gpus:
             kept, dropped = undominated(self.world, [offer for offer in self.world.offers if offer.gpu == gpu.name])
             self.offers[gpu.name] = kept
@@ -38,7 +39,7 @@ class Solver:
     @cached_property
     def bounds(self) -> list[FamilyBounds]:
         """Bounds of all families, shared by all GPU types."""
-        return family_bounds(self.world)
+        return family_bounds(self.world, self.known_bounds)
 
     @property
     def objective(self) -> Objective:
@@ -78,8 +79,10 @@ class Solver:
         return max(0.0, self.seconds - (time.monotonic() - self.started))
 
     def of(self, world: World) -> Solver:
-        """A solver of a related scenario that shares this one's time limit."""
-        return Solver(world, self.left(), self.workers, self.progress)
+        """A solver of a related scenario that shares this one's time limit and the bounds known so far."""
+        other = Solver(world, self.left(), self.workers, self.progress)
+        other.known_bounds = self.known_bounds
+        return other
 
     def report(self, text: str) -> None:
         """Say what is being done, if anyone listens."""

@@ -141,7 +141,7 @@ def test_gpt2_by_hand() -> None:
     """GPT-2 small, counted on paper."""
     model = catalog()["openai-community/gpt2"]
     block = 12 * 768**2 + (3 + 1 + 4 + 1) * 768 + 2 * 2 * 768
-    assert model.layer_parameters == block
+    assert model.block_parameters == 12 * block
     assert model.embedding_parameters == (50257 + 1024) * 768
     assert model.head_parameters == 0
     assert model.matmul_parameters_per_token == 12 * 12 * 768**2 + 50257 * 768
@@ -154,16 +154,15 @@ def test_mixture_by_hand() -> None:
     assert model.expert_parameters == 4 * 8 * expert
     assert model.matmul_parameters_per_token == 4 * (attention + 2 * expert + 8 * 64) + 64 * 100
     assert model.parameters - model.active_parameters == 4 * 6 * expert
-    assert model.layer_parameters == attention + 8 * expert + 8 * 64 + 2 * 64
+    assert model.block_parameters == 4 * (attention + 8 * expert + 8 * 64 + 2 * 64)
 
 
-def test_largest_layer_of_a_mixture_with_dense_blocks() -> None:
-    """The largest block counts: here the mixture, or the dense one if its MLP is wide enough."""
-    mixture = shape(**MIXTURE)
-    assert shape(**MIXTURE, first_dense_layers=1).layer_parameters == mixture.layer_parameters
+def test_mixture_with_dense_blocks() -> None:
+    """Dense blocks come first, and all others have experts."""
     wide = shape(**MIXTURE, first_dense_layers=1, intermediate=4096)
-    assert wide.layer_parameters == shape(intermediate=4096).layer_parameters
+    mixture, dense = shape(**MIXTURE).block_parameters // 4, shape(intermediate=4096).block_parameters // 4
     assert wide.moe_layers == 3
+    assert wide.block_parameters == dense + 3 * mixture
 
 
 def test_shared_experts_take_part_in_every_token() -> None:
@@ -209,7 +208,7 @@ def test_parts_add_up(layers: int, tied: bool, gated: bool, position: str, mixtu
     model = shape(layers=layers, tied_embeddings=tied, gated_mlp=gated, position=position, **extra)
     assert model.parameters == sum(matrix.parameters for matrix in model.matrices())
     blocks = model.block_parameters
-    assert blocks == layers * model.layer_parameters
+    assert blocks % layers == 0
     assert model.parameters == model.embedding_parameters + blocks + 64 + model.head_parameters
     assert model.matmul_parameters_per_token <= model.parameters + 64 * 100
     assert model.is_moe == (model.active_parameters < model.parameters)

@@ -150,7 +150,9 @@ def feasible(text: str = SCENARIO, **changes: Any) -> Answer:
     chosen = Candidate(best, estimate(hours=3.125, cost="7.515004", **changes), ())
     four = {"gpus": 4, "data_parallel": 4, "sharding": "zero3", "gradient_accumulation": 8, "compute_dtype": "bf16"}
     on_ada = Candidate(plan(ada, **four), estimate(hours=8.1, cost="11.26", **changes), ())
-    full_plan = replace(best, gpus=4, data_parallel=4, sharding="zero1", method="full", lora_rank=None, lora_targets=None)
+    full_plan = replace(
+        best, gpus=4, data_parallel=4, sharding="zero1", method="full", lora_rank=None, lora_targets=None
+    )
     full = Candidate(full_plan, estimate(hours=0.9, cost="8.60", **changes), ())
     short = Shortfall("gpu_memory", 88.2 * GIB, 79.6 * GIB, None)
     return Answer(
@@ -191,7 +193,9 @@ def _changes(best: Plan, more: dict[str, Any]) -> list[Change]:
 
 def infeasible() -> Answer:
     """Full fine-tuning on two RTX 4090: six limits exclude each other."""
-    text = SCENARIO.replace("gpu: [H100 SXM, RTX 4090, H800 SXM], method: [full, lora, qlora]", "gpu: RTX 4090, method: full")
+    text = SCENARIO.replace(
+        "gpu: [H100 SXM, RTX 4090, H800 SXM], method: [full, lora, qlora]", "gpu: RTX 4090, method: full"
+    )
     world = World(scenario(text.replace("max_gpus: 8", "max_gpus: 2")), load_catalog())
     ada = world.scenario.offers[1]
     two = {"gpus": 2, "data_parallel": 2, "gradient_accumulation": 16}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from answers import SCENARIO, feasible, golden, in_yuan, infeasible, undecided, unproved
 from rich.cells import cell_len
 
+from planner.estimator.memory import PHASES
 from planner.report.infeasible import pooling
+from planner.report.memory import PHASE_TITLES
 from planner.report.text import report
 from planner.solver.answer import Answer
 from planner.units import format_bytes
@@ -92,7 +96,10 @@ def test_the_cost_parts_add_up_in_cents() -> None:
 
 @pytest.mark.parametrize(
     ("sharding", "part"),
-    [("ddp", "with ddp every GPU keeps all weights"), ("zero1", "splits optimizer states, of which each GPU still holds")],
+    [
+        ("ddp", "with ddp every GPU keeps all weights"),
+        ("zero1", "splits optimizer states, of which each GPU still holds"),
+    ],
 )
 def test_why_memory_does_not_pool_is_said_in_figures(sharding: str, part: str) -> None:
     """Replicas share nothing; sharded states leave the rest on every GPU."""
@@ -115,3 +122,23 @@ def test_one_gpu_has_nothing_to_pool() -> None:
     assert pooling(single, answer.world).startswith("Of up to 2 GPUs this plan uses one")
     alone = replace(answer.world, scenario=answer.world.scenario.replace(max_gpus=1))
     assert pooling(single, alone).startswith("The search allows one GPU")
+
+
+def test_every_phase_has_a_title() -> None:
+    """In the order of the estimator."""
+    assert list(PHASE_TITLES) == list(PHASES)
+
+
+def test_many_gpu_types_are_shown_best_first() -> None:
+    """The eight cheapest, then how many are left for --details."""
+    answer = feasible()
+    rival = answer.gpus[0]
+    assert rival.candidate is not None
+    many = []
+    for number in range(12, 0, -1):
+        estimate = replace(rival.candidate.estimate, cost=Decimal(10 + number))
+        many.append(replace(rival, value=f"GPU {number}", candidate=replace(rival.candidate, estimate=estimate)))
+    text = report(replace(answer, gpus=tuple(many))).plain()
+    assert re.findall(r"^  GPU (\d+) ", text, re.MULTILINE) == [str(number) for number in range(1, 9)]
+    assert "5 more GPU types with --details" in text
+    assert "more GPU types" not in report(replace(answer, gpus=tuple(many)), details=True).plain()

@@ -8,9 +8,9 @@ documentation. For one choice of all names, the numbers of all plans are arrays,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 from typing import Any
 
@@ -61,6 +61,13 @@ ORDER = (
     "mlp_chunks",
 )
 """Which of two equally good plans is simpler: the one with the smaller value of the first of these that differs."""
+
+STATES = {"sharding": decisions.SHARDINGS, "optimizer": decisions.OPTIMIZERS}
+ACTIVATIONS = {
+    "attention": decisions.ATTENTIONS,
+    "checkpointing": decisions.CHECKPOINTINGS,
+    "loss": decisions.LOSSES,
+}
 
 Numbers = NDArray[np.int64]
 Amounts = NDArray[np.float64]
@@ -170,7 +177,7 @@ def names_of(ask: Ask, decision: str, values: tuple[str, ...]) -> list[str]:
 def schedule_grid(ask: Ask) -> dict[str, Numbers]:
     """All schedules that share out exactly the batch and the GPUs, whatever the stack: equally long arrays."""
     batch = ask.workload.global_batch
-    gpus = np.array(whole_numbers(ask, "gpus"))
+    gpus = set(whole_numbers(ask, "gpus"))
     rows = []
     for row in product(*(whole_numbers(ask, name) for name in SCHEDULE)):
         tensor, pipeline, context, _, data, micro, accumulation = row
@@ -224,17 +231,10 @@ def precisions(ask: Ask, stack: Stack) -> list[dict[str, str]]:
     ]
 
 
-def local_names(ask: Ask) -> Iterator[dict[str, str]]:
-    """Sharding, optimizer, attention, checkpointing and loss."""
-    known = {
-        "sharding": decisions.SHARDINGS,
-        "optimizer": decisions.OPTIMIZERS,
-        "attention": decisions.ATTENTIONS,
-        "checkpointing": decisions.CHECKPOINTINGS,
-        "loss": decisions.LOSSES,
-    }
-    for values in product(*(names_of(ask, decision, all_values) for decision, all_values in known.items())):
-        yield dict(zip(known, values, strict=True))
+def named_choices(ask: Ask, known: dict[str, tuple[str, ...]]) -> list[dict[str, str]]:
+    """All combinations of some named decisions."""
+    values = [names_of(ask, decision, all_values) for decision, all_values in known.items()]
+    return [dict(zip(known, row, strict=True)) for row in product(*values)]
 
 
 @dataclass(frozen=True)
@@ -255,6 +255,12 @@ class Plans:
     def __len__(self) -> int:
         return len(self.which)
 
+    def where(self, mask: NDArray[np.bool_]) -> Plans:
+        """The plans that a mask selects."""
+        numbers = {name: column[mask] for name, column in self.numbers.items()}
+        amounts = self.peak_bytes[mask], self.seconds[mask], self.cost[mask]
+        return Plans(*amounts, self.place[mask], self.names, self.which[mask], numbers)
+
 
 class Oracle:
     """All plans of one GPU type, and the best of them for each objective."""
@@ -270,17 +276,21 @@ class Oracle:
     @cached_property
     def plans(self) -> Plans:
         """Every legal plan."""
+        states, activations = named_choices(self.ask, STATES), named_choices(self.ask, ACTIVATIONS)
         parts: list[dict[str, Any]] = []
         choices: list[dict[str, Any]] = []
+        everything = np.ones(len(self.grid["gpus"]), dtype=bool)
         for whole, place in whole_plan_names(self.ask):
-            if not self._legal(whole, None).any():
-                continue
-            for local in local_names(self.ask):
-                names = {**whole, **local}
-                rows = np.flatnonzero(self._legal(whole, local) & self._held(names))
-                if len(rows):
-                    parts.append(self._part(names, place, rows, len(choices)))
-                    choices.append(names)
+            legal = self._legal(everything, {}, whole)
+            for state in states if legal.any() else ():
+                legal_state = self._legal(legal, whole, state)
+                for activation in activations if legal_state.any() else ():
+                    before = {**whole, **state}
+                    names = {**before, **activation}
+                    rows = np.flatnonzero(self._legal(legal_state, before, activation) & self._held(names))
+                    if len(rows):
+                        parts.append(self._part(names, place, rows, len(choices)))
+                        choices.append(names)
         return self._joined(parts, tuple(choices))
 
     def _arguments(self, names: dict[str, Any]) -> dict[str, Any]:
@@ -304,19 +314,16 @@ class Oracle:
             self._values[tuple(key)] = known
         return known
 
-    def _legal(self, whole: dict[str, Any], local: dict[str, Any] | None) -> NDArray[np.bool_]:
-        """Which rows of the grid meet all rules, or without `local` those that do not read local names."""
-        names = whole if local is None else {**whole, **local}
-        mask = np.ones(len(self.grid["gpus"]), dtype=bool)
-        for rule in RULES:
-            if self._known(rule, names):
-                mask &= np.asarray(self._evaluate(rule.holds, names), dtype=bool)
-                if not mask.any():
-                    break
+    def _legal(
+        self, mask: NDArray[np.bool_], before: dict[str, Any], more: dict[str, Any]
+    ) -> NDArray[np.bool_]:
+        """Which rows of `mask` also meet the rules that can be told once `more` names are known."""
+        for rule in _rules_between(frozenset(before), frozenset(more)):
+            holds = self._evaluate(rule.holds, {**before, **more})
+            mask = mask & np.asarray(holds, dtype=bool)
+            if not mask.any():
+                break
         return mask
-
-    def _known(self, rule: Rule, names: dict[str, Any]) -> bool:
-        return all(name in names or name in self.grid or name == "gpus_per_node" for name in scope(rule.holds))
 
     def _held(self, names: dict[str, Any]) -> NDArray[np.bool_]:
         """Which rows the machine's memory and disk can hold, as far as the offer states them."""
@@ -366,13 +373,7 @@ class Oracle:
 
     def _place(self, names: dict[str, Any], place: dict[str, int], rows: Numbers) -> Numbers:
         """The row of each plan in the order of simplicity: plans x ORDER."""
-        lists = {
-            "sharding": decisions.SHARDINGS,
-            "optimizer": decisions.OPTIMIZERS,
-            "attention": decisions.ATTENTIONS,
-            "checkpointing": decisions.CHECKPOINTINGS,
-            "loss": decisions.LOSSES,
-        }
+        lists = STATES | ACTIVATIONS
         fixed = place | {decision: values.index(names[decision]) for decision, values in lists.items()}
         columns = [
             np.full(len(rows), fixed[name]) if name in fixed else self.grid[name][rows] for name in ORDER
@@ -391,6 +392,19 @@ class Oracle:
         columns = {name: np.concatenate([none, *(part[name] for part in parts)]) for name, none in empty.items()}
         rows = columns.pop("rows")
         return Plans(**columns, names=names, numbers={name: column[rows] for name, column in self.grid.items()})
+
+    def under(self, scenario: Scenario, extra_memory_bytes: int = 0) -> Oracle:
+        """The same plans under other limits: `scenario` may differ in its limits only."""
+        other = Oracle(Ask(scenario, self.ask.catalog, self.ask.gpu, extra_memory_bytes))
+        other.__dict__["grid"], other.__dict__["plans"] = self.grid, self.plans
+        return other
+
+    def among(self, offers: Sequence[Offer]) -> Oracle:
+        """The same question with some of the offers only, in the same order."""
+        kept = [number for number, names in enumerate(self.plans.names) if names["offer"] in offers]
+        other = Oracle(self.ask)
+        other.__dict__["grid"], other.__dict__["plans"] = self.grid, self.plans.where(np.isin(self.plans.which, kept))
+        return other
 
     def feasible(self, objective: str, slack: float = 0.0) -> NDArray[np.bool_]:
         """Which plans meet all limits; those of time and money give or take a fraction of `slack`.
@@ -461,6 +475,18 @@ class Oracle:
         return int(rows[0]) if len(rows) else None
 
 
+@cache
+def _rules_between(before: frozenset[str], more: frozenset[str]) -> tuple[Rule, ...]:
+    """The rules that read one of `more` names (or none at all), and otherwise only those known before."""
+    numbers = {*NUMBERS, "gpus_per_node"}
+    known = before | more | numbers
+    return tuple(
+        rule
+        for rule in RULES
+        if set(scope(rule.holds)) <= known and (not before or not set(scope(rule.holds)) <= before | numbers)
+    )
+
+
 def every_plan(ask: Ask) -> Iterator[tuple[Plan, Estimate]]:
     """Every legal plan with its estimate, one by one in plain Python: checks the arrays above on tiny spaces."""
     lora = ask.scenario.search.lora
@@ -468,7 +494,7 @@ def every_plan(ask: Ask) -> Iterator[tuple[Plan, Estimate]]:
         adapters: dict[str, Any] = {"lora_rank": lora.rank, "lora_targets": lora.targets}
         if whole["method"] == "full":
             adapters = {"lora_rank": None, "lora_targets": None}
-        for local in local_names(ask):
+        for local in named_choices(ask, STATES | ACTIVATIONS):
             for numbers in product(*(whole_numbers(ask, name) for name in NUMBERS)):
                 plan = Plan(**whole, **local, **adapters, **dict(zip(NUMBERS, numbers, strict=True)))
                 if not broken_rules(ask.workload, plan):

@@ -1,0 +1,189 @@
+"""Random small worlds: jobs, offers and searches that an enumeration gets through in a fraction of a second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+
+from planner import decisions
+from planner.catalog import Catalog, Gpu, Offer, load_catalog
+from planner.catalog.architecture import Architecture
+from planner.scenario.model import Assumptions, Job, Limits, Lora, Scenario, Search
+from planner.solver.world import World
+from planner.units import Money
+
+TODAY = date(2026, 11, 23)
+MADE_UP: dict[str, Any] = {"source": "made up for tests", "retrieved": TODAY}
+
+
+def catalog() -> Catalog:
+    """The shipped catalogs."""
+    return load_catalog()
+
+
+@st.composite
+def architectures(draw: st.DrawFn) -> Architecture:
+    """Decoders from a million to some ten billion parameters: dense or mixtures, tied or not, shared keys or not."""
+    head_dim = draw(st.sampled_from((32, 64, 128)))
+    heads = draw(st.sampled_from((4, 8, 12, 16, 32)))
+    mixture: dict[str, Any] = {}
+    if draw(st.integers(0, 3)) == 3:
+        experts = draw(st.sampled_from((4, 6, 8)))
+        mixture = {
+            "experts": experts,
+            "experts_per_token": draw(st.integers(1, 3)),
+            "moe_intermediate": draw(st.sampled_from((256, 1024, 2048))),
+            "fused_experts": draw(st.booleans()),
+        }
+    return Architecture(
+        name="random",
+        family=draw(st.sampled_from(("llama", "qwen2", "gpt2", "phi"))),
+        layers=draw(st.sampled_from((1, 2, 5, 8, 12, 24, 32))),
+        hidden=heads * head_dim,
+        intermediate=draw(st.sampled_from((500, 2048, 8192, 11008))),
+        heads=heads,
+        kv_heads=draw(st.sampled_from((heads, heads // 2, 1))),
+        head_dim=head_dim,
+        vocab=draw(st.sampled_from((1000, 32_000, 128_256))),
+        tied_embeddings=draw(st.booleans()),
+        max_positions=2048,
+        position=draw(st.sampled_from(("rope", "rope", "learned"))),
+        norm=draw(st.sampled_from(("rmsnorm", "layernorm"))),
+        gated_mlp=draw(st.booleans()),
+        **mixture,
+        **MADE_UP,
+    )
+
+
+@st.composite
+def offers(draw: st.DrawFn, gpu: str, number: int) -> Offer:
+    """One price of one machine: every property that offers differ in."""
+    return Offer(
+        provider=f"provider {number}",
+        gpu=gpu,
+        gpus_per_node=draw(st.sampled_from((1, 2, 4, 8))),
+        divisible=draw(st.booleans()),
+        kind=draw(st.sampled_from(("on-demand", "spot"))),
+        price_per_gpu_hour=Decimal(draw(st.integers(20, 400))) / 100,
+        currency=draw(st.sampled_from(("USD", "CNY"))),
+        host_ram_gib_per_gpu=draw(st.sampled_from((None, 12.0, 30.5, 120.0))),
+        disk_gib=draw(st.sampled_from((None, None, 40.0, 2000.0))),
+        inter_node_gbit_s=draw(st.sampled_from((None, 10.0, 400.0))),
+        observed=TODAY,
+        quality="made up",
+        **MADE_UP,
+    )
+
+
+def some(values: Sequence[Any], most: int = 2) -> st.SearchStrategy[tuple[Any, ...] | None]:
+    """Everything (None), or a few of the values in any order."""
+    few = st.lists(st.sampled_from(values), min_size=1, max_size=most, unique=True).map(tuple)
+    return st.one_of(st.none(), few)
+
+
+def few(values: Sequence[Any], most: int = 2) -> st.SearchStrategy[tuple[Any, ...]]:
+    """A few of the values in any order."""
+    return st.lists(st.sampled_from(values), min_size=1, max_size=most, unique=True).map(tuple)
+
+
+@st.composite
+def searches(draw: st.DrawFn, layers: int, batch: int, gpus: tuple[str, ...]) -> Search:
+    """Restrictions that leave at most some ten thousand plans."""
+    stacks = draw(st.lists(st.sampled_from(catalog().stacks), min_size=1, max_size=3, unique_by=lambda each: each.name))
+    stack = stacks[0]
+    methods = {precision.method for precision in stack.precisions}
+    divisors = [number for number in range(1, batch + 1) if batch % number == 0]
+    whole = {"none": 0, "some": max(1, layers // 2), "all": layers}
+    return Search(
+        stack=tuple(each.name for each in stacks),
+        method=draw(some(sorted(methods))),
+        optimizer=draw(few(stack.optimizers)),
+        attention=draw(few(stack.attentions, 1)),
+        checkpointing=draw(some(stack.checkpointings)),
+        checkpointed_layers=draw(st.sampled_from((None, tuple(whole.values()), (0, layers)))),
+        loss=draw(some(stack.losses)),
+        loss_chunks=draw(st.sampled_from((None, (1, 3), (1, 8, 4)))),
+        mlp_chunks=draw(st.sampled_from((None, (1,), (4, 1)))),
+        micro_batch=draw(some(divisors, 3)),
+        sharding=draw(st.one_of(st.none(), st.none(), few(decisions.SHARDINGS, 5))),
+        offload=draw(st.sampled_from((None, ("none",), ("none",), ("none", "optimizer"), ("activations", "none")))),
+        tensor_parallel=draw(st.sampled_from((None, (1,), (2, 1), (1, 4)))),
+        pipeline_parallel=draw(st.sampled_from((None, (1,), (1, 2), (1, 3)))),
+        context_parallel=draw(st.sampled_from(((1,), (1,), (2, 1)))),
+        expert_parallel=draw(st.sampled_from((None, (1,), (1, 2)))),
+        gpu=gpus,
+        max_gpus=draw(st.sampled_from((8, 4, 2, 12, 1))),
+        lora=Lora(draw(st.sampled_from((4, 64))), draw(st.sampled_from(("all-linear", "q+v")))),
+    )
+
+
+@st.composite
+def scenarios(draw: st.DrawFn, most_gpus: int = 1) -> Scenario:
+    """A job, its offers and its search, without limits."""
+    names = [gpu.name for gpu in catalog().gpus if gpu.peak_flops("bf16") or gpu.peak_flops("fp16")]
+    gpus = draw(few(names, most_gpus))
+    architecture = draw(architectures())
+    batch = draw(st.sampled_from((1, 2, 6, 8, 16, 32)))
+    length = draw(st.sampled_from((128, 512, 1024, 2048, 4096)))
+    tokens = draw(st.sampled_from((2_000_000, 30_000_000, 500_000_000)))
+    own = tuple(
+        draw(offers(gpu, 10 * place + number)) for place, gpu in enumerate(gpus) for number in range(draw(st.integers(1, 3)))
+    )
+    return Scenario(
+        file="random.yaml",
+        name="random",
+        job=Job("random", architecture, tokens, length, batch),
+        as_of=TODAY,
+        search=draw(searches(architecture.layers, batch, gpus)),
+        currency=draw(st.sampled_from(("USD", "CNY"))),
+        offers=own,
+        catalog_offers=False,
+        assumptions=Assumptions(startup_seconds=draw(st.sampled_from((None, 60.0)))),
+    )
+
+
+@dataclass(frozen=True)
+class Tightness:
+    """Where limits are put among the amounts of a world's plans: at which rank (0 least), times which factor."""
+
+    deadline: tuple[float, float] | None
+    budget: tuple[float, float] | None
+    memory: float | None
+    """Share of the GPU's memory that stays free."""
+
+
+@st.composite
+def tightnesses(draw: st.DrawFn) -> Tightness:
+    """No limit, a loose one, one that only a few plans meet, a near miss, or an impossible one."""
+    rank = st.sampled_from((0.0, 0.0, 0.02, 0.3, 1.0))
+    factor = st.sampled_from((1.0, 0.5, 0.9, 1 - 1e-5, 1 + 1e-5, 1 - 6e-5, 1.3))
+    limit = st.one_of(st.none(), st.tuples(rank, factor))
+    share = draw(st.sampled_from((None, None, 0.3, 0.8, 0.97)))
+    return Tightness(draw(limit), draw(limit), share)
+
+
+def limited(
+    scenario: Scenario, tightness: Tightness, gpu: Gpu, seconds: Sequence[float], cost: Sequence[float]
+) -> Scenario:
+    """The scenario with limits among the `seconds` and `cost` of its plans."""
+    budget = _among(cost, tightness.budget)
+    reserve = int(gpu.memory_bytes * (tightness.memory or 0.0))
+    money = None if budget is None else Money(Decimal(repr(budget)), scenario.currency)
+    return replace(scenario, limits=Limits(_among(seconds, tightness.deadline), money, reserve))
+
+
+def _among(amounts: Sequence[float], where: tuple[float, float] | None) -> float | None:
+    if where is None or not len(amounts):
+        return None
+    rank, factor = where
+    return float(sorted(amounts)[int(rank * (len(amounts) - 1))]) * factor
+
+
+def world_of(scenario: Scenario) -> World:
+    """The scenario against the shipped catalogs."""
+    return World(scenario, catalog())

@@ -1,0 +1,134 @@
+"""The documents: their commands exist, their output is true, and nothing is left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import planner
+from planner.catalog import load_catalog
+from planner.cli import app
+from planner.report.evidence import MEMORY_LARGEST_ERROR, MEMORY_MEDIAN_ERROR, TRACED_STEPS
+from planner.scenario.schema import scenario_json_schema
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
+README = DOCUMENTS[0].read_text(encoding="utf-8")
+SOLVE = "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/planner solve scenarios/8b-fine-tune.yaml"
+TEST = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/python -m pytest"
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """The words of every call of `planner` in code, after its name and without comments."""
+    lines = [line for block in blocks(text, "sh") for line in block.splitlines()]
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+    for line in lines + spans:
+        for part in re.split(r"&&|;|#", line):
+            words = part.split()
+            if words and words[0].rsplit("/", 1)[-1] == "planner" and len(words) > 1:
+                yield words[1:]
+
+
+def flags_in_help(*command: str) -> set[str]:
+    """The long options that the help of a command explains."""
+    shown = CliRunner().invoke(app, [*command, "--help"], prog_name="planner").stdout
+    return set(re.findall(r"--[a-z-]+", shown[shown.index("\nOptions:") :]))
+
+
+@pytest.fixture(scope="module")
+def program() -> dict[str, set[str]]:
+    """Every command and its options; those of the program itself under the empty name."""
+    names = [each.name or each.callback.__name__ for each in app.registered_commands if each.callback]
+    return {"": flags_in_help()} | {name: flags_in_help(name) for name in names}
+
+
+def test_the_first_screen_is_two_commands() -> None:
+    """After the first sentence: one command that installs and solves, one that installs and tests."""
+    assert [block.strip() for block in blocks(README, "sh")[:2]] == [SOLVE, TEST]
+    assert README.index(TEST) < 1000
+
+
+@pytest.mark.parametrize(("place", "name"), [(0, "8b-fine-tune"), (1, "7b-full-two-4090")])
+def test_printed_output_is_true(
+    place: int, name: str, report_of: Callable[[str], str], comparable: Callable[[str], str]
+) -> None:
+    """The output shown is what the command prints, up to seconds."""
+    assert comparable(blocks(README, "text")[place]) == comparable(report_of(name))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_exist(document: Path, program: dict[str, set[str]]) -> None:
+    """Every command and flag that a document mentions is understood."""
+    for words in commands(document.read_text(encoding="utf-8")):
+        known = program["" if words[0].startswith("-") else words[0]]
+        assert {word for word in words if word.startswith("-")} <= known
+
+
+def test_commands_are_documented(program: dict[str, set[str]]) -> None:
+    """Every command is called in the README, and every flag is named there."""
+    called = {words[0] for words in commands(README)}
+    assert set(program) - {""} <= called
+    assert set().union(*program.values()) <= set(re.findall(r"--[a-z-]+", README))
+
+
+def keys_of(schema: dict[str, Any], section: str) -> set[str]:
+    """The keys of a section of a scenario, with the section's name."""
+    written = schema["properties"][section]
+    name = written["$ref"].rsplit("/", 1)[-1]
+    return {f"{section}.{key}" for key in schema["$defs"][name]["properties"]}
+
+
+def test_every_key_of_a_scenario_is_documented() -> None:
+    """The table of keys names every top-level key and every key of the job, and none that does not exist."""
+    schema = scenario_json_schema()
+    keys = set(re.findall(r"^\| `([a-z_.]+)` \|", README, re.MULTILINE))
+    assert {key for key in keys if "." not in key} == set(schema["properties"]) - {"job"}
+    assert {key for key in keys if key.startswith("job.")} == keys_of(schema, "job")
+    assert {key for key in keys if key.startswith("search.")} <= keys_of(schema, "search")
+
+
+def test_every_scenario_is_listed_once() -> None:
+    """The table of scenarios is complete."""
+    listed = re.findall(r"^\| \[([\w-]+)\]\(scenarios/([\w-]+)\.yaml\) \|", README, re.MULTILINE)
+    assert all(title == file for title, file in listed)
+    assert sorted(file for _, file in listed) == sorted(path.stem for path in (ROOT / "scenarios").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    """Relative links name files of the project."""
+    links = re.findall(r"\]\(([^)]+)\)", document.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (document.parent / link).exists()]
+    assert not missing
+
+
+def test_stated_accuracy_is_that_of_the_report() -> None:
+    """The README claims no other errors than the answers do."""
+    text = " ".join(README.split())
+    assert f"{TRACED_STEPS} traced training steps" in text
+    assert f"within {MEMORY_MEDIAN_ERROR:.2%}" in text
+    assert f"all within {MEMORY_LARGEST_ERROR:.1%}" in text
+
+
+def test_changelog_has_this_version() -> None:
+    """The newest numbered entry is the package's version, with catalogs of the stated sizes."""
+    text = DOCUMENTS[2].read_text(encoding="utf-8")
+    catalog = load_catalog()
+    sizes = f"{len(catalog.gpus)} GPU types, {len(catalog.models)} models, {len(catalog.offers)} dated offers"
+    assert re.findall(r"^## \[(\d\S*)\]", text, re.MULTILINE)[0] == planner.__version__
+    assert sizes in " ".join(text.split())
+
+
+def test_ci_runs_the_same_command() -> None:
+    """What is checked before a merge is what the README tells a newcomer to run."""
+    assert TEST in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
