@@ -215,6 +215,8 @@ def format_seconds(seconds: float) -> str:
         return f"{seconds * 1000:.3g} ms"
     if seconds < 59.95:
         return f"{seconds:.3g} s"
+    if seconds < 10 * MINUTE_SECONDS:
+        return f"{seconds / MINUTE_SECONDS:.2g} min"
     if seconds < 59.5 * MINUTE_SECONDS:
         return f"{seconds / MINUTE_SECONDS:.0f} min"
     if seconds < 47.95 * HOUR_SECONDS:

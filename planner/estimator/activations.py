@@ -140,6 +140,20 @@ def linear_input_bytes(
     return kept[False], kept[True]
 
 
+def routing_saved_bytes(architecture: Architecture, precision: Precision, element: float) -> float:
+    """Bytes per token and block that a mixture of experts keeps for routing, on average over blocks.
+
+    Each of the token's k experts gets a copy of its hidden state (kept where the experts' own weights are trained) and
+    its output is kept to weigh it: e k h each; router logits and their softmax are fp32.
+    Source: the expert loop of transformers' Mixtral; balanced routing.
+    """
+    if not architecture.is_moe:
+        return 0.0
+    copies = 2 if precision.method == "full" else 1
+    routed = element * architecture.experts_per_token * architecture.hidden * copies
+    return (routed + 8.0 * architecture.experts) * architecture.moe_layers / architecture.layers
+
+
 def uses(matrix: Matrix, architecture: Architecture) -> float:
     """How often one token passes through such a matrix in one block, on average over blocks."""
     share = architecture.experts_per_token / architecture.experts if matrix.kind == "expert" else 1.0
@@ -202,6 +216,7 @@ def block_saved_bytes(
     kept += attention_saved_bytes(architecture, precision, element, attention, workload.sequence_length)
     kept += linear_input_bytes(workload, precision, element, residual)[0]
     kept += adapter_hidden_bytes(workload, precision)
+    kept += routing_saved_bytes(architecture, precision, element)
     kept += 2.0 * architecture.hidden * (architecture.family in DROPOUT_FAMILIES)
     return kept / tensor_parallel + mlp_saved_bytes(
         workload, stack, precision, compute_dtype, mlp_chunks, tensor_parallel

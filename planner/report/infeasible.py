@@ -39,7 +39,7 @@ def _sentence(answer: Answer) -> str:
     relaxations = answer.conflict.relaxations if answer.conflict else ()
     names = [limit_phrase(each, answer.world) for each in relaxations]
     if not names:
-        return "No plan fits."
+        return "No plan exists, whatever the limits: no stack can train this job on the machines on offer."
     if len(names) == 1:
         return f"No plan fits: {names[0]} excludes every plan."
     certain = "" if answer.conflict and answer.conflict.proved else " (not proved to be all that matters)"
@@ -65,6 +65,8 @@ def _value(limit: str, value: float | str, currency: str) -> str:
 
 def _remedies(page: Page, conflict: Conflict, world: World) -> None:
     """Each limit of the conflict with the nearest value that works."""
+    if not conflict.relaxations:
+        return
     page.heading("What would help", "each alone, everything else as it is")
     rows = [(_remedy_title(each), _remedy(each, world)) for each in conflict.relaxations]
     cells = max((len(title) for title, _ in rows), default=0) + 2
@@ -84,7 +86,9 @@ def _remedy(relaxation: Relaxation, world: World) -> str:
         return f"{current}: no other value of it alone helps"
     nearest = _value(relaxation.limit, relaxation.nearest, currency)
     outcome = f"{words.money(candidate.estimate.cost, currency)}, {format_seconds(candidate.estimate.seconds)}"
-    return f"{current} -> {nearest}: {words.short_plan(candidate.plan)}; {outcome}"
+    others = [words.LIMITS.get(name, name) for name in relaxation.together]
+    also = f" (and {words.listed(others)} lifted too)" if others else ""
+    return f"{current} -> {nearest}{also}: {words.short_plan(candidate.plan)}; {outcome}"
 
 
 def _closest(page: Page, conflict: Conflict, world: World, *, details: bool) -> None:

@@ -62,20 +62,25 @@ class Change:
 class Relaxation:
     """One member of a conflict, and the smallest change of it alone that makes the scenario feasible.
 
-    `limit` is "gpu_memory", "host_memory", "deadline", "budget", "max_gpus" or "search.<decision>". `nearest` is the
-    value that works (bytes, seconds, money, GPUs, or a value of the decision), `candidate` the cheapest plan then; both
-    None if no value of this limit alone helps.
+    `limit` is "gpu_memory", "host_memory", "disk", "deadline", "budget", "max_gpus" or "search.<decision>". `nearest`
+    is the value that works (bytes, seconds, money, GPUs, or a value of the decision), `candidate` the best plan then;
+    both None if no value of this limit alone helps. Of host memory and disk it is what that plan needs.
     """
 
     limit: str
     current: float | str
     nearest: float | str | None
     candidate: Candidate | None
+    together: tuple[str, ...] = ()
+    """Other limits that have to be lifted as well, because they exclude every plan on their own."""
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """Why there is no plan: a set of limits that cannot hold together, though any of them left out makes a plan."""
+    """Why there is no plan: sets of limits that cannot hold together; without any one of a set, the set excludes nothing.
+
+    Without relaxations there is no plan whatever the limits: the rules of stacks and machines exclude it.
+    """
 
     relaxations: tuple[Relaxation, ...]
     proved: bool

@@ -12,6 +12,7 @@ from dataclasses import fields
 from typing import Any
 
 from planner.catalog import Gpu
+from planner.estimator.estimate import GIB
 from planner.scenario.model import Search
 from planner.solver.answer import Conflict, LimitName, Relaxation, Shortfall
 from planner.solver.candidate import Candidate, Objective, amount_of
@@ -20,7 +21,7 @@ from planner.solver.session import Solver
 from planner.solver.world import World
 
 UNLIMITED_GPUS = 1024
-UNLIMITED_BYTES = 2**50
+MACHINE_LIMITS = ("disk", "host_memory", "gpu_memory")
 ALL_PRICINGS = ("on-demand", "spot", "reserved")
 MONEY_AND_TIME = ("deadline", "budget")
 
@@ -41,16 +42,18 @@ def limits_of(world: World) -> list[str]:
     if search.gpus is None:
         names.append("max_gpus")
     names += [name for name, value in (("budget", limits.budget), ("deadline", limits.deadline_seconds)) if value]
+    names += ["disk"] * any(offer.disk_gib is not None for offer in world.offers)
+    names += ["host_memory"] * any(offer.host_ram_gib_per_gpu is not None for offer in world.offers)
     return [*names, "gpu_memory"]
 
 
 def without(world: World, names: Iterable[str]) -> World:
     """The world with these limits lifted."""
     changes: dict[str, Any] = {}
-    extra = world.extra_memory_bytes
+    lifted = set(world.lifted)
     for name in names:
-        if name == "gpu_memory":
-            extra = UNLIMITED_BYTES
+        if name in MACHINE_LIMITS:
+            lifted.add(name)
         elif name == "max_gpus":
             changes["max_gpus"] = UNLIMITED_GPUS
         elif name == "search.pricing":
@@ -62,23 +65,45 @@ def without(world: World, names: Iterable[str]) -> World:
         else:
             changes["deadline_seconds" if name == "deadline" else "budget"] = None
     relaxed = world.relaxed(**changes)
-    return World(relaxed.scenario, relaxed.catalog, extra)
+    return World(relaxed.scenario, relaxed.catalog, frozenset(lifted))
 
 
 def conflict_of(solver: Solver) -> Conflict:
-    """A minimal set of limits that exclude each other, with the nearest value of each that works."""
-    everything = limits_of(solver.world)
+    """Minimal sets of limits that exclude each other, with the nearest value of each limit that works.
+
+    One set is enough to exclude every plan. Where lifting it is not enough for a plan, there are further sets; the
+    nearest value of a limit is then the one that works once the other sets are solved, which it names.
+    """
     proof = Proof()
-    conflict = list(everything)
-    for name in everything:
-        lifted = [each for each in everything if each not in conflict or each == name]
-        solver.report(f"conflict: without {name}")
-        if _any_plan(solver, without(solver.world, lifted), proof) is None:
-            conflict.remove(name)
-    relaxations = tuple(_relaxation(solver, name, proof) for name in conflict)
+    everything = limits_of(solver.world)
+    conflicts: list[list[str]] = []
+    while True:
+        lifted = [name for conflict in conflicts for name in conflict]
+        if lifted and _any_plan(solver, without(solver.world, lifted), proof) is not None:
+            break
+        conflict = _minimal(solver, [name for name in everything if name not in lifted], lifted, proof)
+        if not conflict:
+            break
+        conflicts.append(conflict)
+    relaxations = tuple(
+        _relaxation(solver, name, tuple(each for other in conflicts if other is not conflict for each in other), proof)
+        for conflict in conflicts
+        for name in conflict
+    )
     closest = tuple(memory_shortfall(solver, gpu, proof) for gpu in solver.world.gpus)
     known = tuple(each for each in closest if each is not None)
     return Conflict(relaxations, proof.proved, known)
+
+
+def _minimal(solver: Solver, names: list[str], lifted: list[str], proof: Proof) -> list[str]:
+    """A minimal conflict among `names`, with `lifted` out of the way; empty if these do not matter."""
+    conflict = list(names)
+    for name in names:
+        solver.report(f"conflict: without {name}")
+        away = [*lifted, *(each for each in names if each not in conflict or each == name)]
+        if _any_plan(solver, without(solver.world, away), proof) is None:
+            conflict.remove(name)
+    return conflict
 
 
 def _any_plan(solver: Solver, world: World, proof: Proof) -> Candidate | None:
@@ -104,33 +129,47 @@ def best_plan(solver: Solver, world: World, proof: Proof, objective: Objective) 
     return best
 
 
-def _relaxation(solver: Solver, name: str, proof: Proof) -> Relaxation:
-    """The nearest value of one limit that makes a plan possible, all others kept."""
-    world = solver.world
-    limits, search = world.scenario.limits, world.scenario.search
+def _relaxation(solver: Solver, name: str, together: tuple[str, ...], proof: Proof) -> Relaxation:
+    """The nearest value of one limit that makes a plan possible, all others but those lifted `together` kept."""
+    world = without(solver.world, together)
     relaxed = without(world, [name])
     if name == "max_gpus":
-        return _more_gpus(solver, proof)
-    if name in ("gpu_memory", "deadline", "budget"):
-        objectives: dict[str, Objective] = {"gpu_memory": "memory", "deadline": "time", "budget": "cost"}
-        found = best_plan(solver, relaxed, proof, objectives[name])
-        current = {
-            "gpu_memory": float(max((world.capacity_bytes(gpu) for gpu in world.gpus), default=0)),
-            "deadline": limits.deadline_seconds or 0.0,
-            "budget": world.budget,
-        }[name]
-        needed = None
+        return _more_gpus(solver, world, together, proof)
+    objectives: dict[str, Objective] = {"gpu_memory": "memory", "deadline": "time", "budget": "cost"}
+    objective = objectives.get(name, solver.objective)
+    found = best_plan(solver, relaxed, proof, objective)
+    current, needed = _current(solver.world, name, found), None
+    if found is not None:
+        needed = amount_of(found.estimate, objective) if name in objectives else _needed(found, name)
+    return Relaxation(name, current, needed, found, together)
+
+
+def _current(world: World, name: str, found: Candidate | None) -> float | str:
+    """What a limit is now; of a machine's disk and host memory, that of the plan's own machine, or the largest."""
+    limits, search = world.scenario.limits, world.scenario.search
+    if name == "gpu_memory":
+        return float(max((world.capacity_bytes(gpu) for gpu in world.gpus), default=0))
+    if name == "deadline":
+        return limits.deadline_seconds or 0.0
+    if name == "budget":
+        return world.budget
+    if name in MACHINE_LIMITS:
         if found is not None:
-            needed = {
-                "gpu_memory": float(found.estimate.peak_bytes),
-                "deadline": found.estimate.seconds,
-                "budget": float(found.estimate.cost),
-            }[name]
-        return Relaxation(name, current, needed, found)
-    decision = name.removeprefix("search.")
-    found = best_plan(solver, relaxed, proof, solver.objective)
-    present = ", ".join(map(str, getattr(search, decision)))
-    return Relaxation(name, present, None if found is None else _value(found, decision), found)
+            known = found.estimate.disk_capacity_bytes if name == "disk" else found.estimate.host_capacity_bytes
+            return float(known or 0)
+        disks = [offer.disk_gib or 0.0 for offer in world.offers]
+        hosts = [(offer.host_ram_gib_per_gpu or 0.0) * offer.gpus_per_node for offer in world.offers]
+        return max(disks if name == "disk" else hosts, default=0.0) * GIB
+    return ", ".join(map(str, getattr(search, name.removeprefix("search."))))
+
+
+def _needed(found: Candidate, name: str) -> float | str:
+    """What the best plan has of a limit that is lifted."""
+    if name == "disk":
+        return float(found.estimate.disk_bytes)
+    if name == "host_memory":
+        return float(sum(found.estimate.host_memory.values()))
+    return _value(found, name.removeprefix("search."))
 
 
 def _value(candidate: Candidate, decision: str) -> str:
@@ -141,7 +180,7 @@ def _value(candidate: Candidate, decision: str) -> str:
     return str(plan.as_dict()[decision])
 
 
-def _more_gpus(solver: Solver, proof: Proof) -> Relaxation:
+def _more_gpus(solver: Solver, world: World, together: tuple[str, ...], proof: Proof) -> Relaxation:
     """The smallest power of two of GPUs at which there is a plan."""
     current = solver.world.scenario.search.max_gpus
     gpus = 1
@@ -149,10 +188,10 @@ def _more_gpus(solver: Solver, proof: Proof) -> Relaxation:
         gpus *= 2
         if gpus <= current:
             continue
-        found = best_plan(solver, solver.world.relaxed(max_gpus=gpus), proof, solver.objective)
+        found = best_plan(solver, world.relaxed(max_gpus=gpus), proof, solver.objective)
         if found is not None:
-            return Relaxation("max_gpus", float(current), float(found.plan.gpus), found)
-    return Relaxation("max_gpus", float(current), None, None)
+            return Relaxation("max_gpus", float(current), float(found.plan.gpus), found, together)
+    return Relaxation("max_gpus", float(current), None, None, together)
 
 
 def memory_shortfall(solver: Solver, gpu: Gpu, proof: Proof, method: str | None = None) -> Shortfall | None:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from planner.catalog import Gpu, Offer
 from planner.estimator.duration import lost_fraction, startup_seconds
+from planner.estimator.estimate import GIB
+from planner.estimator.host import disk_bytes
 from planner.solver.block import legal
 from planner.solver.bounds import FamilyBounds
 from planner.solver.domains import counts_of
@@ -95,8 +97,10 @@ def _machine(world: World, gpu: Gpu, offer: Offer, family: FamilyBounds) -> _Mac
     decisions = whole_plan(gpu, offer, family, everything)
     method, gpus, per_node = family.family.method, decisions["gpus"], decisions["gpus_per_node"]
     lost = lost_fraction(world.workload, offer=offer, method=method, gpus=gpus, gpus_per_node=per_node)
+    known_disk = offer.disk_gib is not None and "disk" not in world.lifted
+    enough_disk = not known_disk or disk_bytes(world.workload, method=method) <= (offer.disk_gib or 0.0) * GIB
     return _Machine(
-        supplied=legal("machine", world, decisions, everything.shape) & counts_of(offer, gpus),
+        supplied=legal("machine", world, decisions, everything.shape) & counts_of(offer, gpus) & enough_disk,
         gpus=gpus,
         fixed_seconds=startup_seconds(world.workload, offer=offer, method=method),
         factor=world.workload.steps * (1 + np.asarray(lost)),

@@ -33,6 +33,9 @@ UNBOUNDED_BYTES = float(2**50)
 TOLERANCE = 1e-6
 """Relative difference between the model's sums and the estimator's that rounding can explain."""
 
+COST_QUANTUM = 1e-6
+"""Estimated costs are rounded to this."""
+
 
 @dataclass
 class Proof:
@@ -193,7 +196,8 @@ class MachineSearch:
     def _capacity(self, keys: Keys) -> NDArray[np.float64]:
         """Bytes that each key's machine has for every memory column."""
         capacity = np.full((len(keys), MEMORY.stop), self._room)
-        host = np.array([offer.host_ram_gib_per_gpu or np.inf for offer in self.offers])
+        checked = "host_memory" not in self.world.lifted
+        host = np.array([(checked and offer.host_ram_gib_per_gpu) or np.inf for offer in self.offers])
         capacity[:, HOST_COLUMN] = np.floor(host[keys.offer] * self._per_node(keys) * GIB)
         return capacity
 
@@ -242,12 +246,15 @@ class MachineSearch:
         if [int(value) for value in columns[: len(totals)]] != totals:
             raise DisagreementError(f"memory: the model added up {columns[: len(totals)]}, the estimator {totals}")
         if self.objective != "memory" and estimate.peak_bytes > estimate.capacity_bytes:
-            raise DisagreementError("the chosen plan does not fit")
+            raise DisagreementError("the chosen plan does not fit its GPU")
+        disk = None if "disk" in self.world.lifted else estimate.disk_capacity_bytes
+        if disk is not None and estimate.disk_bytes > disk:
+            raise DisagreementError("the chosen plan does not fit its disk")
         busiest = columns[MEMORY.stop : -1].max() + columns[-1]
         seconds = float(keys.fixed_seconds[key] + keys.factor[key] * busiest)
         if abs(seconds - estimate.seconds) > TOLERANCE * seconds:
             raise DisagreementError(f"time: the model added up {seconds} s, the estimator {estimate.seconds} s")
         if estimate.seconds > self.world.deadline_seconds * (1 + TOLERANCE):
             raise DisagreementError("the chosen plan is late")
-        if float(estimate.cost) > self.world.budget * (1 + TOLERANCE):
+        if float(estimate.cost) > self.world.budget * (1 + TOLERANCE) + COST_QUANTUM:
             raise DisagreementError("the chosen plan is over budget")

@@ -13,6 +13,8 @@ from planner.estimator.estimate import Estimate, estimate
 from planner.estimator.workload import Workload
 from planner.scenario.model import Scenario
 
+UNLIMITED_BYTES = 2**50
+
 
 @dataclass(frozen=True)
 class World:
@@ -20,8 +22,8 @@ class World:
 
     scenario: Scenario
     catalog: Catalog
-    extra_memory_bytes: int = 0
-    """Memory that every GPU is given beyond its own, to ask what would be if it did not matter."""
+    lifted: frozenset[str] = frozenset()
+    """Of gpu_memory, host_memory and disk: those that do not matter, to ask what would be then."""
 
     @cached_property
     def workload(self) -> Workload:
@@ -71,11 +73,11 @@ class World:
 
     @property
     def _reserve_bytes(self) -> int:
-        return self.scenario.limits.gpu_memory_reserve_bytes - self.extra_memory_bytes
+        return self.scenario.limits.gpu_memory_reserve_bytes - UNLIMITED_BYTES * ("gpu_memory" in self.lifted)
 
     def relaxed(self, **changes: Any) -> World:
         """The same world with other limits or another search (see `Scenario.replace`)."""
-        return World(self.scenario.replace(**changes), self.catalog, self.extra_memory_bytes)
+        return World(self.scenario.replace(**changes), self.catalog, self.lifted)
 
     def capacity_bytes(self, gpu: Gpu) -> int:
         """Memory of one GPU that a plan may use."""
