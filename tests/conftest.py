@@ -23,8 +23,8 @@ WORK = re.compile(r"^  work .*?(?=^  \w)", re.MULTILINE | re.DOTALL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`pytest --update-golden` writes what golden files should contain instead of comparing."""
-    parser.addoption(UPDATE, action="store_true", help="write golden files instead of comparing with them")
+    """`pytest --update-golden` writes what golden files and the README should contain instead of comparing."""
+    parser.addoption(UPDATE, action="store_true", help="write golden files and the README's output anew")
 
 
 @cache
@@ -58,13 +58,19 @@ def report_of() -> Callable[[str], str]:
     return lambda name: report(_solved(name), width=80, ascii_only=True).plain()
 
 
-@pytest.fixture
-def check_golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+@pytest.fixture(scope="session")
+def updating(request: pytest.FixtureRequest) -> bool:
+    """Whether recorded output is to be written anew."""
+    return bool(request.config.getoption(UPDATE))
+
+
+@pytest.fixture(scope="session")
+def check_golden(updating: bool) -> Callable[[str, str], None]:
     """Compares text with the golden file of a name, or writes that file under `--update-golden`."""
 
     def check(name: str, text: str) -> None:
         path = GOLDEN / name
-        if request.config.getoption(UPDATE):
+        if updating:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         assert path.is_file(), f"{name} is missing: run pytest {UPDATE}"

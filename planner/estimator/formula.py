@@ -16,13 +16,17 @@ from planner.errors import PlannerError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 REGISTRY: dict[str, Callable[..., Any]] = {}
+UNITS = {"bytes": "bytes", "seconds": "seconds", "flops": "FLOPs", "fraction": "1", "cost": "currency of the price"}
+"""What the last part of a formula's name says of its unit."""
 
 
 def formula(function: Function) -> Function:
-    """Register `function` under its name. PlannerError if two formulas share a name."""
+    """Register `function` under its name. PlannerError if two formulas share it, or if it does not end in a unit."""
     name = function.__name__
     if name in REGISTRY:
         raise PlannerError(f"two formulas are called {name}")
+    if name.rpartition("_")[2] not in UNITS:
+        raise PlannerError(f"the name of the formula {name} does not end in its unit")
     REGISTRY[name] = function
     return function
 
@@ -49,6 +53,7 @@ class Documentation:
     """The parts of a formula's docstring, as `planner formulas` prints them."""
 
     name: str
+    unit: str
     module: str
     decisions: tuple[str, ...]
     summary: str
@@ -75,6 +80,7 @@ def documentation(function: Callable[..., Any]) -> Documentation:
     summary, _, body = "\n".join(lines).strip().partition("\n")
     return Documentation(
         function.__name__,
+        UNITS[function.__name__.rpartition("_")[2]],
         function.__module__,
         scope(function),
         summary,

@@ -70,9 +70,6 @@ def _job_assumptions(answer: Answer) -> Iterator[Assumption]:
         "download_gbit_s", download or duration.DOWNLOAD_GBIT_S, "Gbit/s", OWN_VALUE if download else ASSUMED
     )
     yield Assumption("disk_rate", duration.DISK_BYTES_PER_SECOND, "bytes/s", ASSUMED)
-    reserve = answer.world.scenario.limits.gpu_memory_reserve_bytes
-    if reserve:
-        yield Assumption("gpu_memory_reserve", reserve, "bytes", OWN_VALUE)
 
 
 def _plan_assumptions(plan: Plan, estimate: Estimate, answer: Answer) -> Iterator[Assumption]:
@@ -89,6 +86,10 @@ def _plan_assumptions(plan: Plan, estimate: Estimate, answer: Answer) -> Iterato
             yield Assumption(f"gpu_efficiency_{name}", getattr(efficiency, name), "of the peak", efficiency.source)
     factor = plan.stack.kernel_efficiency_fraction
     yield Assumption("stack_efficiency_factor", factor, "of the GPU's efficiency", plan.stack.source)
+    limits = answer.world.scenario.limits
+    reserve = limits.reserve_bytes(plan.gpu.memory_bytes)
+    own = limits.gpu_memory_reserve_bytes is not None
+    yield Assumption("gpu_memory_reserve", reserve, "bytes", OWN_VALUE if own else ASSUMED)
     if plan.gpu.memory_is_nominal:
         yield Assumption("gpu_memory", plan.gpu.memory_bytes, "bytes", "nominal size: no reported value was found")
     if estimate.host_capacity_bytes is None:

@@ -44,6 +44,7 @@ def formulas_page(formulas: Sequence[Documentation], *, width: int) -> Page:
         page.paragraph(each.summary, indent="  ")
         if each.body:
             page.paragraph(" ".join(each.body.split()), indent="  ")
+        page.labelled("unit", each.unit)
         page.labelled("depends on", ", ".join(each.decisions) or "nothing but the job")
         for label, text in (("source", each.source), ("valid for", each.valid_for), ("error", each.error)):
             page.labelled(label, text or "not stated")

@@ -114,14 +114,30 @@ class Search:
         return all(self.allows(decision, value) for decision, value in chosen)
 
 
+DEFAULT_RESERVE_PARTS = 50
+
+
 @dataclass(frozen=True)
 class Limits:
     """Hard limits; None is no limit."""
 
     deadline_seconds: float | None = None
     budget: Money | None = None
-    gpu_memory_reserve_bytes: int = 0
-    """Memory that must stay free on every GPU, beyond what the planner itself sets aside."""
+    gpu_memory_reserve_bytes: int | None = None
+    """Memory that must stay free on every GPU; None is a fiftieth of it."""
+
+    def reserve_bytes(self, memory_bytes: int) -> int:
+        """Memory to keep free on a GPU of this size: what the user says, or 1/50.
+
+        The default covers what the driver and a display take and the least that estimates can be wrong by; it is an
+        assumption, on the small side until peaks are validated on real GPUs.
+
+        >>> round(Limits().reserve_bytes(24564 * 2**20) / 2**30, 2)
+        0.48
+        """
+        if self.gpu_memory_reserve_bytes is not None:
+            return self.gpu_memory_reserve_bytes
+        return memory_bytes // DEFAULT_RESERVE_PARTS
 
 
 @dataclass(frozen=True)

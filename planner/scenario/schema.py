@@ -131,8 +131,10 @@ class LimitsSchema(Section):
     budget: Annotated[Money, in_known_currency(parse_money, "200 USD", "1500 CNY")] | None = Field(
         default=None, description="Most that the whole run may cost.", examples=["200 USD"]
     )
-    gpu_memory_reserve: Annotated[int, in_unit(parse_bytes, "2 GiB")] = Field(
-        default=0, description="Memory that must stay free on every GPU, beyond what the planner sets aside."
+    gpu_memory_reserve: Annotated[int, in_unit(parse_bytes, "2 GiB")] | None = Field(
+        default=None,
+        description="Memory that must stay free on every GPU; 2% of it by default.",
+        examples=["2 GiB", "0"],
     )
 
 

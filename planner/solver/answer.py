@@ -77,7 +77,7 @@ class Relaxation:
 
 @dataclass(frozen=True)
 class Conflict:
-    """Why there is no plan: sets of limits that cannot hold together; without any one of a set, the set excludes nothing.
+    """Why there is no plan: sets of limits that cannot hold together, and could without any one of the set.
 
     Without relaxations there is no plan whatever the limits: the rules of stacks and machines exclude it.
     """

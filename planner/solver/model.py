@@ -166,6 +166,8 @@ class BlockModel:
         solver = cp_model.CpSolver()
         solver.parameters.num_workers = workers
         solver.parameters.random_seed = 0
+        # Ctrl-C is Python's to handle: CP-SAT's own handler would end the process without a word.
+        solver.parameters.catch_sigint_signal = False
         solver.parameters.max_time_in_seconds = seconds
         chosen: tuple[int, int] | None = None
         branches, proved = 0, True

@@ -37,6 +37,9 @@ def solve(
         part = Proof()
         found[gpu.name] = solver.run(solver.machines[gpu.name], part)
         proof.add(part)
+        leader = best_of(found.values(), {each.name: 0 for each in world.gpus}, solver.objective)
+        if leader is not None and leader is found[gpu.name]:
+            proof.seconds_to_best = time.monotonic() - solver.started
     places = {gpu.name: place for place, gpu in enumerate(world.gpus)}
     best = best_of(found.values(), places, solver.objective)
     proof.seconds = time.monotonic() - solver.started

@@ -71,9 +71,9 @@ class World:
             return float("inf")
         return float(self.catalog.currencies.convert(budget.amount, budget.currency, self.scenario.currency))
 
-    @property
-    def _reserve_bytes(self) -> int:
-        return self.scenario.limits.gpu_memory_reserve_bytes - UNLIMITED_BYTES * ("gpu_memory" in self.lifted)
+    def _reserve_bytes(self, gpu: Gpu) -> int:
+        lifted = UNLIMITED_BYTES * ("gpu_memory" in self.lifted)
+        return self.scenario.limits.reserve_bytes(gpu.memory_bytes) - lifted
 
     def relaxed(self, **changes: Any) -> World:
         """The same world with other limits or another search (see `Scenario.replace`)."""
@@ -81,7 +81,7 @@ class World:
 
     def capacity_bytes(self, gpu: Gpu) -> int:
         """Memory of one GPU that a plan may use."""
-        return gpu.memory_bytes - self._reserve_bytes
+        return gpu.memory_bytes - self._reserve_bytes(gpu)
 
     def price_per_gpu_hour(self, offer: Offer) -> Decimal:
         """An offer's price in the scenario's currency."""
@@ -94,5 +94,5 @@ class World:
             plan,
             currencies=self.catalog.currencies,
             currency=self.scenario.currency,
-            reserve_bytes=self._reserve_bytes,
+            reserve_bytes=self._reserve_bytes(plan.gpu),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -24,9 +23,6 @@ from planner.solver.search import Proof
 from planner.solver.world import World
 from planner.units import GIB
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-UPDATE = "PLANNER_UPDATE_GOLDEN"
-"""Set in the environment, tests write the golden files instead of comparing with them."""
 SCENARIO = """\
 as_of: 2026-06-30
 job:
@@ -43,14 +39,6 @@ limits: {deadline: 48h, budget: 200 USD}
 """
 STATES = {"weights": 15.0, "adapters": 0.1, "optimizer_states": 0.3, "context": 0.6, "gradients": 0.1}
 PEAKS = {"activations": 40.0, "logits": 8.5, "temporaries": 0.5, "allocator": 3.0}
-
-
-def golden(name: str, text: str) -> str:
-    """The golden file `name`; written anew first if the environment says so."""
-    path = GOLDEN / name
-    if os.environ.get(UPDATE):
-        path.write_text(text, encoding="utf-8")
-    return path.read_text(encoding="utf-8")
 
 
 def scenario(text: str = SCENARIO) -> Scenario:

@@ -113,7 +113,9 @@ class Ask:
 
     @property
     def capacity_bytes(self) -> int:
-        return self.gpu.memory_bytes - self.scenario.limits.gpu_memory_reserve_bytes + self.extra_memory_bytes
+        reserve = self.scenario.limits.gpu_memory_reserve_bytes
+        free = self.gpu.memory_bytes // 50 if reserve is None else reserve
+        return self.gpu.memory_bytes - free + self.extra_memory_bytes
 
     @property
     def deadline_seconds(self) -> float:
