@@ -6,18 +6,15 @@ that another row of the same key dominates in every column and in simplicity: su
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from functools import cache
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.errors import PlannerError
-from planner.estimator.formula import call, scope
-from planner.rules import RULES, Rule
 from planner.solver.bounds import FamilyBounds
-from planner.solver.domains import ACTIVATION_LOCAL, STATE_LOCAL, Family, state_choices
+from planner.solver.domains import Family, state_choices
+from planner.solver.legality import legal
 from planner.solver.tabulate import COLUMNS, MEMORY, PHASE_COUNT, Memo, Table, tabulate
 from planner.solver.world import World
 
@@ -44,46 +41,11 @@ class Rows:
         return Rows(self.key[mask], self.values[mask], self.rank[mask], [self.local[i] for i in positions])
 
 
-@cache
-def rules_of(table: str) -> tuple[Rule, ...]:
-    """Rules of one table, "state" or "activation"; of whole plans, those on "family", "family on gpu" and "machine".
-
-    PlannerError if a rule mixes local decisions of both tables, or the machine with names of the family.
-    """
-    return tuple(rule for rule in RULES if _table_of(rule) == table)
-
-
-def _table_of(rule: Rule) -> str:
-    names = set(scope(rule.holds))
-    in_state, in_activation = names & set(STATE_LOCAL), names & set(ACTIVATION_LOCAL)
-    if in_state and in_activation:
-        raise PlannerError(f"the rule that {rule.sentence} mixes both tables")
-    if in_state or in_activation:
-        return "state" if in_state else "activation"
-    if not names & {each.name for each in fields(Family)}:
-        return "machine"
-    if names & {"offer", "gpus_per_node"}:
-        raise PlannerError(f"the rule that {rule.sentence} mixes machine and family")
-    return "family on gpu" if "gpu" in names else "family"
-
-
-def legal(table: str, world: World, decisions: dict[str, Any], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Which rows meet all rules of a table."""
-    mask = np.ones(shape, dtype=bool)
-    for rule in rules_of(table):
-        holds = call(rule.holds, world.workload, decisions)
-        if isinstance(holds, np.ndarray):
-            mask &= holds
-        elif not holds:
-            return np.zeros(shape, dtype=bool)
-    return mask
-
-
 def state_rows(world: World, family: Family, decisions: dict[str, Any], keys: NDArray[np.int64]) -> Rows:
     """State rows of the keys of one family and one offer; `decisions` has their numbers as arrays."""
     columns = {name: _column(value) for name, value in decisions.items()}
     parts, names = [], []
-    memo: Memo = {}
+    memo = Memo()
     for sharding, optimizer in state_choices(family, world.scenario.search):
         chosen = {**columns, "sharding": sharding, "optimizer": optimizer}
         parts.append(_checked_rows("state", world, chosen, (len(keys), 1), memo=memo))

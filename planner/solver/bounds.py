@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,6 @@ from numpy.typing import NDArray
 from planner.catalog import Gpu
 from planner.estimator.buffers import context_bytes
 from planner.estimator.compute import matmul_flops_per_second, step_flops
-from planner.estimator.formula import call
 from planner.solver.domains import (
     ActivationChoice,
     Family,
@@ -27,10 +27,12 @@ from planner.solver.domains import (
     schedules,
     state_choices,
 )
-from planner.solver.tabulate import PHASE_COUNT, Memo, Table, tabulate
+from planner.solver.legality import legal
+from planner.solver.tabulate import PHASE_COUNT, Memo, PlacedTerm, Table, tabulate
 from planner.solver.world import World
 
 PHASES_ONLY = range(PHASE_COUNT)
+STEP_FLOPS = PlacedTerm(step_flops, (), rounded=False)
 KnownBounds = dict[tuple[Hashable, ...], "FamilyBounds"]
 
 
@@ -48,7 +50,13 @@ class FamilyBounds:
     peak: Table
     """Least bytes of the largest phase, without the GPU's context: schedules x activation rows."""
     flops: Table
-    """FLOPs of one step on one GPU, pipeline bubble included: schedules x activation rows."""
+    """FLOPs of one step on one GPU, pipeline bubble included: schedules x activation rows; infinite if illegal."""
+
+    @cached_property
+    def least_peak(self) -> NDArray[np.float64]:
+        """Least bytes of the largest phase, without the GPU's context, schedule by schedule."""
+        smallest: NDArray[np.float64] = self.peak.min(axis=1)
+        return smallest
 
     def step_seconds(self, world: World, gpu: Gpu, *, fitting: bool = True) -> NDArray[np.float64]:
         """A bound on the seconds of a step on this GPU; if only `fitting` plans count, infinite where none can be."""
@@ -71,14 +79,14 @@ class FamilyBounds:
 
     def peak_bytes(self, world: World, gpu: Gpu) -> NDArray[np.float64]:
         """A bound on the peak, in bytes on one GPU."""
-        peak: NDArray[np.float64] = self.peak.min(axis=1) + context_bytes(world.workload, gpu=gpu, gpus=1)
-        return peak
+        return self.least_peak + context_bytes(world.workload, gpu=gpu, gpus=1)
 
 
 def family_bounds(world: World, known: KnownBounds | None = None) -> list[FamilyBounds]:
     """Bounds of all families of a scenario that have any schedule; `known` keeps them for related scenarios."""
     known = {} if known is None else known
     by_kind: dict[tuple[str, ...], Schedules] = {}
+    memo = Memo()
     result = []
     for family in families(world):
         kinds = family.stack.parallelisms
@@ -89,36 +97,44 @@ def family_bounds(world: World, known: KnownBounds | None = None) -> list[Family
             states = tuple(state_choices(family, world.scenario.search))
             key = (family.key(), choices, states, by_kind[kinds].key())
             if key not in known:
-                known[key] = _bounds(world, family, by_kind[kinds], choices)
+                known[key] = _bounds(world, family, by_kind[kinds], choices, memo)
             # One object for the schedules of all families of a kind, by which machines are worked out once.
             result.append(replace(known[key], schedules=by_kind[kinds]))
     return result
 
 
-def _bounds(world: World, family: Family, rows: Schedules, choices: tuple[ActivationChoice, ...]) -> FamilyBounds:
+def _bounds(
+    world: World, family: Family, rows: Schedules, choices: tuple[ActivationChoice, ...], memo: Memo
+) -> FamilyBounds:
     decisions: dict[str, Any] = {**family.values(), **rows.columns}
+    kinds = family.stack.parallelisms
     state = np.full((len(rows), PHASE_COUNT), np.inf)
     # A machine as large as the job needs least: a bound for every machine.
     unbound = {**decisions, "gpus_per_node": rows.columns["gpus"]}
-    memo: Memo = {}
     for sharding, optimizer in state_choices(family, world.scenario.search):
         chosen = {**unbound, "sharding": sharding, "optimizer": optimizer}
-        state = np.minimum(state, _phases("state", world, chosen, (len(rows),), memo))
+        state = np.minimum(state, _phases("state", world, chosen, (len(rows),), memo, kinds))
     columns = {name: value[:, None] if isinstance(value, np.ndarray) else value for name, value in decisions.items()}
-    waiting = 1 + (columns["pipeline_parallel"] - 1) / columns["gradient_accumulation"]
+    legal_rows = legal("family", world, decisions, (len(rows),))
+    waiting = np.where(legal_rows[:, None], 1.0, np.inf)
+    waiting = waiting + (columns["pipeline_parallel"] - 1) / columns["gradient_accumulation"]
     activation, flops = [], []
     for choice in choices:
         chosen = {**columns, **choice.names(), **choice.numbers()}
         shape = (len(rows), len(choice.grid()))
-        activation.append(_phases("activation", world, chosen, shape))
-        flops.append(np.broadcast_to(call(step_flops, world.workload, chosen) * waiting, shape))
+        grid = (kinds, *choice.grid())
+        activation.append(_phases("activation", world, chosen, shape, memo, grid))
+        needed = memo.value(STEP_FLOPS, world.workload, chosen, grid)
+        flops.append(np.broadcast_to(needed * waiting, shape))
     memory = np.concatenate(activation, axis=1)
     peak = (memory + state[:, None, :]).max(axis=2)
     return FamilyBounds(family, rows, choices, state, memory, peak, np.concatenate(flops, axis=1))
 
 
 def _phases(
-    table: str, world: World, decisions: dict[str, Any], shape: tuple[int, ...], memo: Memo | None = None
+    table: str, world: World, decisions: dict[str, Any], shape: tuple[int, ...], memo: Memo, grid: Hashable
 ) -> Table:
-    values = tabulate(table, world.workload, decisions, shape, only=PHASES_ONLY, without=(context_bytes,), memo=memo)
+    values = tabulate(
+        table, world.workload, decisions, shape, only=PHASES_ONLY, without=(context_bytes,), memo=memo, grid=grid
+    )
     return values[..., :PHASE_COUNT]

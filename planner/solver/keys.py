@@ -13,9 +13,9 @@ from planner.catalog import Gpu, Offer
 from planner.estimator.duration import lost_fraction, startup_seconds
 from planner.estimator.estimate import GIB
 from planner.estimator.host import disk_bytes
-from planner.solver.block import legal
 from planner.solver.bounds import FamilyBounds
 from planner.solver.domains import counts_of
+from planner.solver.legality import legal
 from planner.solver.world import World
 
 
@@ -48,37 +48,18 @@ class Keys:
 
 def keys_of(world: World, gpu: Gpu, offers: Sequence[Offer], bounds: Sequence[FamilyBounds], *, fitting: bool) -> Keys:
     """All keys of a GPU type whose bounds are within the limits; only those that may fit, if `fitting`."""
+    alike: dict[tuple[int, str], list[int]] = {}
+    for number, each in enumerate(bounds):
+        if legal("family on gpu", world, {**each.family.values(), "gpu": gpu}, ()).all():
+            alike.setdefault((id(each.schedules), each.family.method), []).append(number)
     parts = [_no_keys()]
-    machines: dict[tuple[int, int, str], _Machine] = {}
-    for number, family in enumerate(bounds):
-        if not legal("family on gpu", world, {**family.family.values(), "gpu": gpu}, ()).all():
-            continue
-        step = family.step_seconds(world, gpu, fitting=fitting)
-        possible = np.isfinite(step)
-        if not possible.any():
-            continue
-        peak = family.peak_bytes(world, gpu)
+    for numbers in alike.values():
+        step = np.stack([bounds[number].step_seconds(world, gpu, fitting=fitting) for number in numbers])
+        peak = np.stack([bounds[number].peak_bytes(world, gpu) for number in numbers])
         for place, offer in enumerate(offers):
-            known = (id(family.schedules), place, family.family.method)
-            if known not in machines:
-                machines[known] = _machine(world, gpu, offer, family)
-            machine = machines[known]
-            rows = np.flatnonzero(possible & machine.supplied)
-            if len(rows):
-                parts.append(_keys(world, machine, (place, number), rows, step[rows], peak[rows]))
-    joined = Keys(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Keys)))
-    return joined.where(_legal_families(world, bounds, joined))
-
-
-def _legal_families(world: World, bounds: Sequence[FamilyBounds], keys: Keys) -> NDArray[np.bool_]:
-    """Which keys meet the rules of their families."""
-    mask = np.ones(len(keys), dtype=bool)
-    for number in np.unique(keys.family):
-        rows = np.flatnonzero(keys.family == number)
-        family = bounds[number]
-        decisions = {**family.family.values(), **family.schedules.where(keys.schedule[rows]).columns}
-        mask[rows] = legal("family", world, decisions, rows.shape)
-    return mask
+            machine = _machine(world, gpu, offer, bounds[numbers[0]])
+            parts.append(_keys(world, machine, place, np.array(numbers), step, peak))
+    return Keys(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Keys)))
 
 
 @dataclass(frozen=True)
@@ -123,24 +104,24 @@ def _no_keys() -> Keys:
 def _keys(
     world: World,
     machine: _Machine,
-    places: tuple[int, int],
-    rows: NDArray[np.int64],
+    place: int,
+    numbers: NDArray[np.int64],
     step: NDArray[np.float64],
     peak: NDArray[np.float64],
 ) -> Keys:
-    """Keys of one offer and family (their `places`) for some schedules, within the limits."""
-    seconds = machine.fixed_seconds + machine.factor[rows] * step
-    cost = seconds * machine.price[rows]
-    within = (seconds <= world.deadline_seconds) & (cost <= world.budget)
-    rows = rows[within]
+    """Keys of one offer and of families with the same schedules and method: `step` is families x schedules."""
+    seconds = machine.fixed_seconds + machine.factor * step
+    cost = seconds * machine.price
+    within = np.isfinite(step) & machine.supplied & (seconds <= world.deadline_seconds) & (cost <= world.budget)
+    family, schedule = np.nonzero(within)
     return Keys(
-        offer=np.full(len(rows), places[0]),
-        family=np.full(len(rows), places[1]),
-        schedule=rows,
-        gpus=machine.gpus[rows],
-        fixed_seconds=np.full(len(rows), machine.fixed_seconds),
-        factor=machine.factor[rows],
-        price=machine.price[rows],
+        offer=np.full(len(family), place),
+        family=numbers[family],
+        schedule=schedule,
+        gpus=machine.gpus[schedule],
+        fixed_seconds=np.full(len(family), machine.fixed_seconds),
+        factor=machine.factor[schedule],
+        price=machine.price[schedule],
         seconds_bound=seconds[within],
         cost_bound=cost[within],
         peak_bound=peak[within],

@@ -8,7 +8,7 @@ each. A formula that mixes local decisions of both tables cannot be split, which
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -21,11 +21,11 @@ from planner.estimator.duration import OVERLAPPED, SERIAL
 from planner.estimator.formula import call, scope
 from planner.estimator.memory import HOST, PHASES, ROUNDED_BYTES
 from planner.estimator.workload import Workload
-from planner.solver.domains import ACTIVATION_LOCAL, STATE_LOCAL
+from planner.solver.domains import ACTIVATION_LOCAL, GRID, SCHEDULE, STATE_LOCAL
 
 Term = Callable[..., Any]
 Table = NDArray[np.float64]
-Memo = dict[tuple[Any, ...], Any]
+NUMBERS = frozenset((*SCHEDULE, *GRID, "gpus", "gpus_per_node"))
 
 MEMORY_COLUMNS: dict[str, dict[str, Term]] = {**PHASES, "host": HOST}
 TIME_COLUMNS: dict[str, dict[str, Term]] = {**OVERLAPPED, "serial": SERIAL}
@@ -47,8 +47,23 @@ class PlacedTerm:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The decisions of the term that are names local to the state table."""
-        return tuple(name for name in scope(self.function) if name in STATE_LOCAL)
+        """The decisions of the term that are names, not numbers."""
+        return tuple(name for name in scope(self.function) if name not in NUMBERS)
+
+
+class Memo:
+    """Values of terms, kept for calls with the same numbers (`grid` tells them apart) and the same names."""
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[Hashable, ...], Any] = {}
+
+    def value(self, term: PlacedTerm, workload: Workload, decisions: dict[str, Any], grid: Hashable) -> Any:
+        """The value of a term, evaluated if it is new."""
+        names = (getattr(decisions[name], "name", decisions[name]) for name in term.names)
+        key = (term.function, grid, *names)
+        if key not in self.values:
+            self.values[key] = _value(term, workload, decisions)
+        return self.values[key]
 
 
 def table_of(function: Term) -> str:
@@ -82,12 +97,13 @@ def tabulate(
     only: Iterable[int] | None = None,
     without: Iterable[Term] = (),
     memo: Memo | None = None,
+    grid: Hashable = None,
 ) -> Table:
     """Values of all columns for rows of a table: an array of `shape` x columns.
 
     `decisions` holds names as they are and numbers as arrays that broadcast to `shape`. `only` restricts the work to
-    some columns, the others stay 0; `without` leaves terms out.
-    `memo`, shared by calls that differ in sharding and optimizer only, saves evaluating the other terms again.
+    some columns, the others stay 0; `without` leaves terms out. Calls that share a `memo` evaluate a term once for the
+    same names and `grid`, which stands for the numbers.
     """
     rows = np.zeros((*shape, len(COLUMNS)))
     wanted = None if only is None else set(only)
@@ -95,22 +111,13 @@ def tabulate(
         places = [place for place in term.columns if wanted is None or place in wanted]
         if not places or term.function in without:
             continue
-        value = _value(term, workload, decisions, memo)
+        value = memo.value(term, workload, decisions, grid) if memo else _value(term, workload, decisions)
         for place in places:
             rows[..., place] += value
     return rows
 
 
-def _value(term: PlacedTerm, workload: Workload, decisions: dict[str, Any], memo: Memo | None) -> Any:
+def _value(term: PlacedTerm, workload: Workload, decisions: dict[str, Any]) -> Any:
     """A term's value for all rows, rounded if it is memory."""
-    names = ()
-    if memo is not None:
-        names = (term.function, *(decisions[name] for name in term.names))
-        if names in memo:
-            return memo[names]
     value = call(term.function, workload, decisions)
-    if term.rounded:
-        value = np.ceil(value / ROUNDED_BYTES) * ROUNDED_BYTES
-    if memo is not None:
-        memo[names] = value
-    return value
+    return np.ceil(value / ROUNDED_BYTES) * ROUNDED_BYTES if term.rounded else value

@@ -301,20 +301,10 @@ class Oracle:
 
     def _evaluate(self, function: Callable[..., Any], names: dict[str, Any]) -> Any:
         """A formula or rule for the whole grid, computed once for all choices that agree in what it reads."""
-        read = scope(function)
-        offer = names["offer"]
-        key: list[Any] = [function]
-        for name in read:
-            if name == "gpus_per_node":
-                key.append(offer.gpus_per_node)
-            elif name not in self.grid:
-                value = names[name]
-                key.append(value if isinstance(value, str) else id(value))
-        known = self._values.get(tuple(key))
-        if known is None:
-            known = call(function, self.ask.workload, self._arguments(names))
-            self._values[tuple(key)] = known
-        return known
+        key = (function, *_read(_names_read((function,)), names))
+        if key not in self._values:
+            self._values[key] = call(function, self.ask.workload, self._arguments(names))
+        return self._values[key]
 
     def _legal(
         self, mask: NDArray[np.bool_], before: dict[str, Any], more: dict[str, Any]
@@ -334,7 +324,7 @@ class Oracle:
         if offer.host_ram_gib_per_gpu is not None:
             per_node = np.minimum(self.grid["gpus"], offer.gpus_per_node)
             room = np.floor(offer.host_ram_gib_per_gpu * per_node * GIB)
-            mask &= self._total_bytes(HOST, names) <= room
+            mask &= self._total_bytes(tuple(HOST.values()), names) <= room
         if offer.disk_gib is not None:
             mask &= self._rounded(disk_bytes, names) <= math.floor(offer.disk_gib * GIB)
         return mask
@@ -342,11 +332,16 @@ class Oracle:
     def _rounded(self, function: Callable[..., Any], names: dict[str, Any]) -> Any:
         return np.ceil(np.asarray(self._evaluate(function, names)) / KIB) * KIB
 
-    def _total_bytes(self, terms: dict[str, Callable[..., Any]], names: dict[str, Any]) -> Amounts:
-        total = np.zeros(len(self.grid["gpus"]))
-        for term in terms.values():
-            total = total + self._rounded(term, names)
-        return total
+    def _total_bytes(self, terms: tuple[Callable[..., Any], ...], names: dict[str, Any]) -> Amounts:
+        """The sum of terms, each rounded up to whole KiB."""
+        key = (terms, *_read(_names_read(terms), names))
+        if key not in self._values:
+            total = np.zeros(len(self.grid["gpus"]))
+            for term in terms:
+                total = total + self._rounded(term, names)
+            self._values[key] = total
+        known: Amounts = self._values[key]
+        return known
 
     def _step_seconds(self, names: dict[str, Any]) -> Amounts:
         zero = np.zeros(len(self.grid["gpus"]))
@@ -359,7 +354,7 @@ class Oracle:
 
     def _part(self, names: dict[str, Any], place: dict[str, int], rows: Numbers, choice: int) -> dict[str, Any]:
         """Amounts and places of some rows of the grid with these names."""
-        phases = [self._total_bytes(terms, names) for terms in PHASES.values()]
+        phases = [self._total_bytes(tuple(terms.values()), names) for terms in PHASES.values()]
         lost = np.broadcast_to(self._evaluate(lost_fraction, names), self.grid["gpus"].shape)
         training = self.ask.workload.steps * self._step_seconds(names) * (1 + lost)
         seconds = (self._evaluate(startup_seconds, names) + training)[rows]
@@ -475,6 +470,20 @@ class Oracle:
         ]
         rows = np.flatnonzero(mask & np.isin(self.plans.which, same))
         return int(rows[0]) if len(rows) else None
+
+
+@cache
+def _names_read(functions: tuple[Callable[..., Any], ...]) -> tuple[str, ...]:
+    """The decisions that some functions read, apart from those that are arrays."""
+    read = {name: None for function in functions for name in scope(function)}
+    return tuple(name for name in read if name not in NUMBERS)
+
+
+def _read(decisions_read: tuple[str, ...], names: dict[str, Any]) -> Iterator[Any]:
+    """What tells one choice of names from another for a function that reads these decisions."""
+    for name in decisions_read:
+        value = names["offer"].gpus_per_node if name == "gpus_per_node" else names[name]
+        yield value if isinstance(value, str | int) else id(value)
 
 
 @cache
