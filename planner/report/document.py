@@ -108,6 +108,7 @@ def _proof(answer: Answer) -> Document:
         "objective": objective,
         "bound": bound,
         "gap_fraction": gap,
+        "step": answer.step,
         "raw_combinations": answer.raw_combinations,
         "keys": proof.keys,
         "rows": proof.rows,

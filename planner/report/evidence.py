@@ -38,12 +38,19 @@ def _verdict(answer: Answer) -> str:
     objective = "cheaper" if answer.world.scenario.prefer == "cost" else "faster"
     match answer.status:
         case "optimal":
-            return f"optimal; nothing {objective} exists in the search"
+            return f"optimal; nothing {objective} by {_step(answer)} or more exists in the search"
         case "feasible":
             return f"not finished; there may be something {objective}{_gap(answer)}"
         case "infeasible":
             return "infeasible; the search has no plan within the limits"
     return "not finished; neither a plan nor its absence is proved"
+
+
+def _step(answer: Answer) -> str:
+    """The step within which amounts count as equal."""
+    if answer.world.scenario.prefer == "time":
+        return f"{answer.step:g} s"
+    return f"{answer.step:g} {answer.world.scenario.currency}"
 
 
 def _gap(answer: Answer) -> str:

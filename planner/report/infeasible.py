@@ -13,11 +13,11 @@ from planner.units import format_bytes, format_seconds
 
 STATES = ("weights", "adapters", "master_weights", "gradients", "optimizer_states")
 SPLIT_STATES = {
-    "zero1": ("optimizer_states", "master_weights"),
-    "zero2": ("optimizer_states", "master_weights", "gradients"),
-    "zero3": STATES,
-    "fsdp": STATES,
-    "hsdp": STATES,
+    "zero1": ("optimizer_states", "master_weights", "optimizer_temporaries"),
+    "zero2": ("optimizer_states", "master_weights", "optimizer_temporaries", "gradients"),
+    "zero3": (*STATES, "optimizer_temporaries"),
+    "fsdp": (*STATES, "optimizer_temporaries"),
+    "hsdp": (*STATES, "optimizer_temporaries"),
 }
 
 

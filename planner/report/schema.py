@@ -134,6 +134,7 @@ def _proof() -> Schema:
             {"description": "No plan is below it; null if none is proved.", "anyOf": [reference("money"), hours]}
         ),
         gap_fraction=nullable(of("number", "1 - bound / value of the plan.", minimum=0, maximum=1)),
+        step=amount("Money or seconds within which plans are equally good, and the simpler one is chosen."),
         raw_combinations=count("Combinations of the values of all decisions before any rule."),
         keys=count("Combinations of offer, precision and schedule that could fit and keep the limits."),
         rows=count("Rows of the tables given to CP-SAT."),

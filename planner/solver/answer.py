@@ -113,6 +113,8 @@ class Answer:
     raw_combinations: int
     bound: float
     """Proved lower bound on the cost (or on the seconds, if time is preferred)."""
+    step: float = 0.0
+    """Plans whose cost (or seconds) is within such a step are equally good, and the simpler one is chosen."""
     gpus: tuple[Rival, ...] = ()
     methods: tuple[Rival, ...] = ()
     changes: tuple[Change, ...] = ()

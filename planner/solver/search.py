@@ -129,11 +129,18 @@ class MachineSearch:
             start, size = end, size * 2
         return best
 
+    @property
+    def step(self) -> float:
+        """The step of the objective: plans within one are equally good."""
+        return {"cost": self.resolution.cost, "time": self.resolution.seconds, "memory": 1.0}[self.objective]
+
+    def floor(self, best: Candidate) -> float:
+        """What no plan is below if this one is proved the best: the lower edge of its step."""
+        return (steps(amount_of(best.estimate, self.objective), self.step) - 1) * self.step
+
     def _limit(self, best: Candidate) -> float:
         """The largest amount of the objective that still ties with a plan."""
-        amount = amount_of(best.estimate, self.objective)
-        unit = {"cost": self.resolution.cost, "time": self.resolution.seconds, "memory": 1.0}[self.objective]
-        return steps(amount, unit) * unit * (1 + 1e-9)
+        return steps(amount_of(best.estimate, self.objective), self.step) * self.step * (1 + 1e-9)
 
     def _solve_block(self, keys: Keys, proof: Proof, limit: float, seconds: float, workers: int) -> Candidate | None:
         states, activations = self._rows(keys)

@@ -49,7 +49,8 @@ def solve(
         best=best,
         proof=proof,
         raw_combinations=raw_combinations(world),
-        bound=amount_of(best.estimate, solver.objective) if best and proof.proved else 0.0,
+        bound=_bound(solver, found, proved=proof.proved),
+        step=solver.machines[best.plan.gpu.name].step if best else 0.0,
         dropped_offers=tuple(solver.dropped),
         unoffered_gpus=_unoffered(world),
     )
@@ -65,6 +66,15 @@ def best_of(candidates: Iterable[Candidate | None], places: dict[str, int], obje
         return (*(amounts[::-1] if objective == "time" else amounts), places[each.plan.gpu.name])
 
     return min(known, key=order, default=None)
+
+
+def _bound(solver: Solver, found: dict[str, Candidate | None], *, proved: bool) -> float:
+    """What no plan is below; 0 if there is none."""
+    if proved:
+        return min((solver.machines[name].floor(each) for name, each in found.items() if each), default=0.0)
+    return min(
+        (least for machine in solver.machines.values() if (least := machine.least()) < float("inf")), default=0.0
+    )
 
 
 def _status(best: Candidate | None, proof: Proof) -> Status:

@@ -150,6 +150,7 @@ def feasible(text: str = SCENARIO, **changes: Any) -> Answer:
         proof=Proof(keys=20_317, rows=299, models=3, branches=12, seconds_to_best=0.25, seconds=0.75),
         raw_combinations=24_170_943_283_200,
         bound=float(chosen.estimate.cost),
+        step=0.001,
         gpus=(Rival("gpu", "RTX 4090", on_ada),),
         methods=(Rival("method", "full", full), Rival("method", "qlora", None, short)),
         changes=tuple(_changes(best, changes)),

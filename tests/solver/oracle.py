@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from planner import decisions
 from planner.catalog import Catalog, Gpu, Offer, Stack
 from planner.decisions import Plan
-from planner.estimator.cost import job_cost
 from planner.estimator.duration import OVERLAPPED, SERIAL, lost_fraction, startup_seconds
 from planner.estimator.estimate import Estimate, estimate
 from planner.estimator.formula import call, scope
@@ -75,12 +74,11 @@ Amounts = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Ask:
-    """One question to the oracle: the scenario, what it is asked against, one GPU type, and extra memory, if any."""
+    """One question to the oracle: the scenario, what it is asked against, and one GPU type."""
 
     scenario: Scenario
     catalog: Catalog
     gpu: Gpu
-    extra_memory_bytes: int = 0
 
     @cached_property
     def workload(self) -> Workload:
@@ -114,8 +112,7 @@ class Ask:
     @property
     def capacity_bytes(self) -> int:
         reserve = self.scenario.limits.gpu_memory_reserve_bytes
-        free = self.gpu.memory_bytes // 50 if reserve is None else reserve
-        return self.gpu.memory_bytes - free + self.extra_memory_bytes
+        return self.gpu.memory_bytes - (self.gpu.memory_bytes // 50 if reserve is None else reserve)
 
     @property
     def deadline_seconds(self) -> float:
@@ -390,9 +387,9 @@ class Oracle:
         rows = columns.pop("rows")
         return Plans(**columns, names=names, numbers={name: column[rows] for name, column in self.grid.items()})
 
-    def under(self, scenario: Scenario, extra_memory_bytes: int = 0) -> Oracle:
+    def under(self, scenario: Scenario) -> Oracle:
         """The same plans under other limits: `scenario` may differ in its limits only."""
-        other = Oracle(Ask(scenario, self.ask.catalog, self.ask.gpu, extra_memory_bytes))
+        other = Oracle(Ask(scenario, self.ask.catalog, self.ask.gpu))
         other.__dict__["grid"], other.__dict__["plans"] = self.grid, self.plans
         return other
 
@@ -518,9 +515,3 @@ def _held_by_machine(found: Estimate) -> bool:
     host, disk = found.host_capacity_bytes, found.disk_capacity_bytes
     host_is_enough = host is None or sum(found.host_memory.values()) <= host
     return host_is_enough and (disk is None or found.disk_bytes <= disk)
-
-
-def cost_of(ask: Ask, plan: Plan, seconds: float) -> float:
-    """Money that a plan costs, in the scenario's currency."""
-    price = ask.catalog.currencies.convert(plan.offer.price_per_gpu_hour, plan.offer.currency, ask.scenario.currency)
-    return float(job_cost(price, gpus=plan.gpus, seconds=seconds))

@@ -8,13 +8,14 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from oracle import Ask, Oracle
 
-from planner import decisions
-from planner.catalog import Catalog, Gpu, Offer, load_catalog
+from planner.catalog import Catalog, Offer, load_catalog
 from planner.catalog.architecture import Architecture
 from planner.scenario.model import Assumptions, Job, Limits, Lora, Scenario, Search
-from planner.solver.world import World
 from planner.units import Money
 
 TODAY = date(2026, 11, 23)
@@ -28,6 +29,7 @@ SHARDING_CHOICES = (
     None,
 )
 """Without "none" a single GPU has no plan; the methods of a stack have few ways each."""
+OFFLOAD_CHOICES = (("none",), ("none", "optimizer"), ("activations", "none"), ("params+optimizer", "none"))
 
 
 def catalog() -> Catalog:
@@ -61,7 +63,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
         vocab=draw(st.sampled_from((1000, 32_000, 128_256))),
         tied_embeddings=draw(st.booleans()),
         max_positions=4096,
-        position=draw(st.sampled_from(("rope", "alibi", "learned"))),
+        position=draw(st.sampled_from(("rope", "learned"))),
         norm=draw(st.sampled_from(("rmsnorm", "layernorm"))),
         gated_mlp=draw(st.booleans()),
         **mixture,
@@ -111,9 +113,9 @@ def searches(draw: st.DrawFn, layers: int, batch: int, gpus: tuple[str, ...]) ->
     whole = {"none": 0, "some": max(1, layers // 2), "all": layers}
     return Search(
         stack=tuple(each.name for each in stacks),
-        method=draw(some(sorted(methods))),
+        method=draw(few(sorted(methods))),
         optimizer=draw(few(stack.optimizers)),
-        attention=draw(st.sampled_from((("sdpa", "flash"), ("flash", "sdpa"), ("eager",), None))),
+        attention=draw(st.sampled_from((("sdpa", "flash"), ("sdpa",), ("flash", "eager")))),
         checkpointing=draw(some(stack.checkpointings)),
         checkpointed_layers=draw(st.sampled_from((None, tuple(whole.values()), (0, layers)))),
         loss=draw(some(stack.losses)),
@@ -121,7 +123,7 @@ def searches(draw: st.DrawFn, layers: int, batch: int, gpus: tuple[str, ...]) ->
         mlp_chunks=draw(st.sampled_from((None, (1,), (4, 1)))),
         micro_batch=draw(some(divisors, 3)),
         sharding=draw(st.sampled_from(SHARDING_CHOICES)),
-        offload=draw(st.sampled_from((None, ("none",), ("none",), ("none", "optimizer"), ("activations", "none")))),
+        offload=draw(st.sampled_from(OFFLOAD_CHOICES)),
         tensor_parallel=draw(st.sampled_from((None, (1,), (2, 1), (1, 4)))),
         pipeline_parallel=draw(st.sampled_from((None, (1,), (1, 2), (1, 3)))),
         context_parallel=draw(st.sampled_from(((1,), (1,), (2, 1)))),
@@ -135,15 +137,14 @@ def searches(draw: st.DrawFn, layers: int, batch: int, gpus: tuple[str, ...]) ->
 @st.composite
 def scenarios(draw: st.DrawFn, most_gpus: int = 1) -> Scenario:
     """A job, its offers and its search, without limits."""
-    names = [gpu.name for gpu in catalog().gpus if gpu.vendor in ("NVIDIA", "AMD")]
-    gpus = draw(few(names, most_gpus))
+    modern = [gpu.name for gpu in catalog().gpus if gpu.vendor in ("NVIDIA", "AMD") and gpu.peak_flops("bf16")]
+    names = [*modern, *modern, *(gpu.name for gpu in catalog().gpus)]
+    gpus = tuple(dict.fromkeys(draw(st.sampled_from(names)) for _ in range(most_gpus)))
     architecture = draw(architectures())
     batch = draw(st.sampled_from((1, 2, 6, 8, 16, 32)))
-    length = draw(st.sampled_from((128, 512, 1024, 4096, 8192)))
+    length = draw(st.sampled_from((512, 128, 4096, 1024)))
     tokens = draw(st.sampled_from((2_000_000, 30_000_000, 500_000_000)))
-    own = tuple(
-        draw(offers(gpu, 10 * place + number)) for place, gpu in enumerate(gpus) for number in range(draw(st.integers(1, 3)))
-    )
+    numbers = [(gpu, 10 * place + number) for place, gpu in enumerate(gpus) for number in range(draw(st.integers(1, 3)))]
     return Scenario(
         file="random.yaml",
         name="random",
@@ -151,7 +152,7 @@ def scenarios(draw: st.DrawFn, most_gpus: int = 1) -> Scenario:
         as_of=TODAY,
         search=draw(searches(architecture.layers, batch, gpus)),
         currency=draw(st.sampled_from(("USD", "CNY"))),
-        offers=own,
+        offers=tuple(draw(offers(gpu, number)) for gpu, number in numbers),
         catalog_offers=False,
         assumptions=Assumptions(startup_seconds=draw(st.sampled_from((None, 60.0)))),
     )
@@ -177,23 +178,27 @@ def tightnesses(draw: st.DrawFn) -> Tightness:
     return Tightness(draw(limit), draw(limit), share)
 
 
-def limited(
-    scenario: Scenario, tightness: Tightness, gpu: Gpu, seconds: Sequence[float], cost: Sequence[float]
-) -> Scenario:
-    """The scenario with limits among the `seconds` and `cost` of its plans."""
-    budget = _among(cost, tightness.budget)
-    reserve = int(gpu.memory_bytes * (tightness.memory or 0.0))
+def limited(oracle: Oracle, tightness: Tightness) -> Oracle:
+    """The same plans under limits that are put among the amounts of those that fit the GPU."""
+    gpu, plans, scenario = oracle.ask.gpu, oracle.plans, oracle.ask.scenario
+    share = tightness.memory
+    reserve = None if share is None else int(gpu.memory_bytes * share)
+    fitting = plans.peak_bytes <= gpu.memory_bytes * (1 - (share or 0.0))
+    chosen = fitting if fitting.any() else np.ones(len(plans), dtype=bool)
+    deadline = _among(plans.seconds[chosen], tightness.deadline)
+    budget = _among(plans.cost[chosen], tightness.budget)
     money = None if budget is None else Money(Decimal(repr(budget)), scenario.currency)
-    return replace(scenario, limits=Limits(_among(seconds, tightness.deadline), money, reserve))
+    return oracle.under(replace(scenario, limits=Limits(deadline, money, reserve)))
 
 
-def _among(amounts: Sequence[float], where: tuple[float, float] | None) -> float | None:
+def _among(amounts: NDArray[np.float64], where: tuple[float, float] | None) -> float | None:
     if where is None or not len(amounts):
         return None
     rank, factor = where
-    return float(sorted(amounts)[int(rank * (len(amounts) - 1))]) * factor
+    return float(np.sort(amounts)[int(rank * (len(amounts) - 1))]) * factor
 
 
-def world_of(scenario: Scenario) -> World:
-    """The scenario against the shipped catalogs."""
-    return World(scenario, catalog())
+def oracles(scenario: Scenario) -> list[Oracle]:
+    """The oracle of each GPU type on offer, in the catalog's order."""
+    offered = {offer.gpu for offer in scenario.offers}
+    return [Oracle(Ask(scenario, catalog(), gpu)) for gpu in catalog().gpus if gpu.name in offered]

@@ -1,0 +1,156 @@
+"""The oracle itself, and the solver against it on random small worlds."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from comparison import OBJECTIVES, Objective, agree
+from hypothesis import HealthCheck, Phase, assume, given, seed, settings
+from hypothesis import strategies as st
+from oracle import Ask, Oracle, every_plan
+from worlds import Tightness, catalog, limited, oracles, scenarios, tightnesses
+
+from planner.scenario.model import Scenario
+from planner.solver.solve import solve
+from planner.solver.world import World
+
+WORLDS = 100
+"""Random worlds of each objective."""
+HEAVY_WORLDS = 1500
+QUICK = settings(
+    max_examples=WORLDS,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+LONG = settings(QUICK, max_examples=HEAVY_WORLDS, derandomize=False)
+
+
+@settings(QUICK, max_examples=12)
+@given(scenarios())
+def test_the_arrays_are_the_plans_one_by_one(scenario: Scenario) -> None:
+    """On tiny spaces the oracle's arrays hold exactly the legal plans of a plain loop, with the same amounts."""
+    tiny = scenario.replace(
+        max_gpus=2,
+        stack=(scenario.search.stack or ("hf-trainer",))[:1],
+        micro_batch=(1,),
+        tensor_parallel=(1, 2),
+        pipeline_parallel=(1,),
+        context_parallel=(1,),
+        expert_parallel=(1,),
+        attention=("sdpa",),
+        loss_chunks=(1, 4),
+        mlp_chunks=(1,),
+        checkpointed_layers=(0, scenario.job.architecture.layers),
+        offers=scenario.offers[:1],
+    )
+    (oracle,) = oracles(tiny)
+    plans, seen = oracle.plans, set()
+    for plan, estimate in every_plan(oracle.ask):
+        place = oracle.place_of(plan)
+        assert place is not None
+        seen.add(place)
+        assert plans.peak_bytes[place] == estimate.peak_bytes
+        assert math.isclose(plans.seconds[place], estimate.seconds, rel_tol=1e-12)
+        assert math.isclose(plans.cost[place], float(estimate.cost), rel_tol=1e-9, abs_tol=1e-6)
+        assert oracle.plan(place) == plan
+    assert len(seen) == len(plans)
+
+
+def _one_world(scenario: Scenario, tightness: Tightness, objective: Objective) -> None:
+    (oracle,) = oracles(scenario)
+    oracle = limited(oracle, tightness)
+    agree(oracle.ask.scenario, oracle, objective)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_random_worlds(objective: Objective) -> None:
+    """The same optimum, the same plan and the same infeasible cases, objective by objective."""
+
+    @seed(OBJECTIVES.index(objective))
+    @QUICK
+    @given(scenarios(), tightnesses())
+    def worlds(scenario: Scenario, tightness: Tightness) -> None:
+        _one_world(scenario, tightness, objective)
+
+    worlds()
+
+
+@pytest.mark.heavy
+@LONG
+@given(scenarios(), tightnesses(), st.sampled_from(OBJECTIVES))
+def test_many_random_worlds(scenario: Scenario, tightness: Tightness, objective: Objective) -> None:
+    """The same on many more worlds, other ones every time."""
+    _one_world(scenario, tightness, objective)
+
+
+@settings(QUICK, max_examples=25)
+@given(scenarios(most_gpus=3), st.sampled_from(("cost", "time")), st.integers(1, 4))
+def test_the_best_gpu_type_wins(scenario: Scenario, prefer: str, workers: int) -> None:
+    """Over several GPU types the answer is the cheapest (or fastest) of their optima."""
+    scenario = scenario.replace(prefer=prefer)
+    objective: Objective = "time" if prefer == "time" else "cost"
+    known = [oracles_best for oracles_best in (_best(oracle, objective) for oracle in oracles(scenario)) if oracles_best]
+    answer = solve(World(scenario, catalog()), seconds=600, workers=workers, explain=False)
+    assert answer.status == ("optimal" if known else "infeasible")
+    assume(known)
+    assert answer.best is not None
+    estimate = answer.best.estimate
+    chosen = (float(estimate.cost), estimate.seconds)
+    assert min(known) == (chosen[::-1] if prefer == "time" else chosen)
+
+
+def _best(oracle: Oracle, objective: Objective) -> tuple[float, float] | None:
+    found = agree(oracle.ask.scenario, oracle, objective)
+    if found is None:
+        return None
+    amounts = (float(found.estimate.cost), found.estimate.seconds)
+    return amounts[::-1] if objective == "time" else amounts
+
+
+def test_a_quarter_to_two_thirds_of_the_worlds_are_infeasible() -> None:
+    """The random worlds test both answers: neither is rare."""
+    answers = []
+
+    @settings(QUICK, max_examples=60)
+    @given(scenarios(), tightnesses())
+    def worlds(scenario: Scenario, tightness: Tightness) -> None:
+        (oracle,) = oracles(scenario)
+        answers.append(bool(limited(oracle, tightness).feasible("cost").any()))
+
+    worlds()
+    assert 1 / 4 <= answers.count(False) / len(answers) <= 2 / 3
+
+
+def test_the_oracle_prefers_the_simpler_plan() -> None:
+    """Of plans that cost and take the same, the one whose first differing decision comes first is the best."""
+
+    @settings(QUICK, max_examples=20)
+    @given(scenarios())
+    def worlds(scenario: Scenario) -> None:
+        (oracle,) = oracles(scenario)
+        place = oracle.best("cost", math.inf, math.inf, tolerance=0.0)
+        fits = oracle.feasible("cost")
+        if place is not None:
+            assert tuple(oracle.plans.place[place]) == min(map(tuple, oracle.plans.place[fits]))
+
+    worlds()
+
+
+def test_ask_reads_the_scenario_as_the_solver_does() -> None:
+    """The oracle builds the job and the offers itself; they are the solver's."""
+
+    @settings(QUICK, max_examples=20)
+    @given(scenarios(most_gpus=2))
+    def worlds(scenario: Scenario) -> None:
+        world = World(scenario, catalog())
+        for gpu in world.gpus:
+            ask = Ask(scenario, catalog(), gpu)
+            assert ask.workload == world.workload
+            assert list(ask.offers) == [offer for offer in world.offers if offer.gpu == gpu.name]
+            assert ask.capacity_bytes == world.capacity_bytes(gpu)
+
+    worlds()
