@@ -136,7 +136,7 @@ def wrap(text: str, cells: int) -> list[str]:
     """
     lines = [""]
     for word in printable(text).split(" "):
-        for part in chop_cells(word, cells) or [""]:
+        for part in chop_cells(word, cells) if cell_len(word) > cells else [word]:
             joined = f"{lines[-1]} {part}" if lines[-1] else part
             if cell_len(joined) <= cells:
                 lines[-1] = joined

@@ -59,9 +59,9 @@ def activation_rows(
     decisions: dict[str, Any],
     keys: NDArray[np.int64],
     schedule: NDArray[np.int64],
-    capacity: float,
+    possible: NDArray[np.bool_],
 ) -> Rows:
-    """Activation rows of the keys of one family that fit `capacity`; their memory is known from the bounds."""
+    """Activation rows of the keys of one family, of the `possible` ones; their memory is known from the bounds."""
     columns = {name: _column(value) for name, value in decisions.items()}
     parts: list[Table] = []
     names: list[dict[str, Any]] = []
@@ -70,10 +70,10 @@ def activation_rows(
         shape = (len(keys), len(choice.grid()))
         memory = bounds.activation[schedule, start : start + shape[1]]
         names.extend(choice.rows())
-        fits = bounds.peak[schedule, start : start + shape[1]] <= capacity
+        wanted = possible[:, start : start + shape[1]]
         start += shape[1]
         chosen = {**columns, **choice.names(), **choice.numbers()}
-        part = _checked_rows("activation", world, chosen, shape, fits, only=BEYOND_PHASES)
+        part = _checked_rows("activation", world, chosen, shape, wanted, only=BEYOND_PHASES)
         part[..., :PHASE_COUNT] += memory
         parts.append(part)
     return _undominated(parts, names, keys)

@@ -64,18 +64,22 @@ class FamilyBounds:
         if fitting:
             room = world.capacity_bytes(gpu) - context_bytes(world.workload, gpu=gpu, gpus=1)
             flops = np.where(self.peak <= room, flops, np.inf)
-        columns: dict[str, Any] = dict(self.schedules.columns)
-        rate = matmul_flops_per_second(
-            world.workload,
-            gpu,
-            self.family.stack,
-            self.family.compute_dtype,
-            columns["micro_batch"],
-            columns["context_parallel"],
-        )
         with np.errstate(divide="ignore"):
-            seconds: NDArray[np.float64] = flops.min(axis=1) / rate
+            seconds: NDArray[np.float64] = flops.min(axis=1) / self._rate(world, gpu)
         return seconds
+
+    def row_seconds(self, world: World, gpu: Gpu, schedule: NDArray[np.int64]) -> Table:
+        """The same bound for every activation row of some schedules."""
+        seconds: Table = self.flops[schedule] / self._rate(world, gpu)[schedule][:, None]
+        return seconds
+
+    def _rate(self, world: World, gpu: Gpu) -> NDArray[np.float64]:
+        """FLOP/s of this GPU, schedule by schedule."""
+        columns: dict[str, Any] = dict(self.schedules.columns)
+        tokens = columns["micro_batch"], columns["context_parallel"]
+        family = self.family
+        rate = matmul_flops_per_second(world.workload, gpu, family.stack, family.compute_dtype, *tokens)
+        return np.asarray(rate)
 
     def peak_bytes(self, world: World, gpu: Gpu) -> NDArray[np.float64]:
         """A bound on the peak, in bytes on one GPU."""

@@ -27,7 +27,7 @@ from planner.solver.model import PARTS, BlockModel, Outcome, Scales
 from planner.solver.tabulate import HOST_COLUMN, MEMORY
 from planner.solver.world import World
 
-FIRST_BLOCK = 12
+FIRST_BLOCK = 6
 UNBOUNDED_BYTES = float(2**50)
 """More than any plan needs, where the question is how much it needs: 1 PiB."""
 TOLERANCE = 1e-6
@@ -143,7 +143,7 @@ class MachineSearch:
         return steps(amount_of(best.estimate, self.objective), self.step) * self.step * (1 + 1e-9)
 
     def _solve_block(self, keys: Keys, proof: Proof, limit: float, seconds: float, workers: int) -> Candidate | None:
-        states, activations = self._rows(keys)
+        states, activations = self._rows(keys, limit)
         capacity = self._capacity(keys)
         states, activations = fitting(states, activations, capacity, len(keys))
         proof.rows += len(states) + len(activations)
@@ -172,7 +172,7 @@ class MachineSearch:
         )
         return (hours, cost) if self.objective == "time" else (cost, hours)
 
-    def _rows(self, keys: Keys) -> tuple[Rows, Rows]:
+    def _rows(self, keys: Keys, limit: float) -> tuple[Rows, Rows]:
         """State and activation rows of a block; state rows depend on the offer, activation rows on the family only."""
         states, activations = [], []
         for number in np.unique(keys.family):
@@ -187,8 +187,20 @@ class MachineSearch:
             decisions["gpu"] = self.gpu
             decisions["gpus_per_node"] = self._per_node(keys)[members]
             schedule = keys.schedule[members]
-            activations.append(activation_rows(self.world, bounds, decisions, members, schedule, self._room))
+            possible = self._possible(bounds, keys.where(members), limit)
+            activations.append(activation_rows(self.world, bounds, decisions, members, schedule, possible))
         return joined(states), joined(activations)
+
+    def _possible(self, bounds: FamilyBounds, keys: Keys, limit: float) -> NDArray[np.bool_]:
+        """Which activation rows of some keys of a family may fit and stay within the limit of the objective."""
+        fits: NDArray[np.bool_] = bounds.peak[keys.schedule] <= self._room
+        if self.objective == "memory" or limit == float("inf"):
+            return fits
+        step = bounds.row_seconds(self.world, self.gpu, keys.schedule)
+        amount = keys.fixed_seconds[:, None] + keys.factor[:, None] * step
+        if self.objective == "cost":
+            amount = amount * keys.price[:, None]
+        return fits & (amount <= limit)
 
     @property
     def _room(self) -> float:

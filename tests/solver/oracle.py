@@ -61,8 +61,8 @@ ORDER = (
 )
 """Which of two equally good plans is simpler: the one with the smaller value of the first of these that differs."""
 
-STATES = {"sharding": decisions.SHARDINGS, "optimizer": decisions.OPTIMIZERS}
-ACTIVATIONS = {
+STATES: dict[str, tuple[str, ...]] = {"sharding": decisions.SHARDINGS, "optimizer": decisions.OPTIMIZERS}
+ACTIVATIONS: dict[str, tuple[str, ...]] = {
     "attention": decisions.ATTENTIONS,
     "checkpointing": decisions.CHECKPOINTINGS,
     "loss": decisions.LOSSES,
@@ -225,9 +225,7 @@ def precisions(ask: Ask, stack: Stack) -> list[dict[str, str]]:
         for dtype in way.compute_dtypes
     ]
     listed = {name: getattr(search, name, None) for name in FAMILY}
-    return [
-        way for way in ways if all(allowed is None or way[name] in allowed for name, allowed in listed.items())
-    ]
+    return [way for way in ways if all(allowed is None or way[name] in allowed for name, allowed in listed.items())]
 
 
 def named_choices(ask: Ask, known: dict[str, tuple[str, ...]]) -> list[dict[str, str]]:
@@ -303,9 +301,7 @@ class Oracle:
             self._values[key] = call(function, self.ask.workload, self._arguments(names))
         return self._values[key]
 
-    def _legal(
-        self, mask: NDArray[np.bool_], before: dict[str, Any], more: dict[str, Any]
-    ) -> NDArray[np.bool_]:
+    def _legal(self, mask: NDArray[np.bool_], before: dict[str, Any], more: dict[str, Any]) -> NDArray[np.bool_]:
         """Which rows of `mask` also meet the rules that can be told once `more` names are known."""
         for rule in _rules_between(frozenset(before), frozenset(more)):
             holds = self._evaluate(rule.holds, {**before, **more})
@@ -369,9 +365,7 @@ class Oracle:
         """The row of each plan in the order of simplicity: plans x ORDER."""
         lists = STATES | ACTIVATIONS
         fixed = place | {decision: values.index(names[decision]) for decision, values in lists.items()}
-        columns = [
-            np.full(len(rows), fixed[name]) if name in fixed else self.grid[name][rows] for name in ORDER
-        ]
+        columns = [np.full(len(rows), fixed[name]) if name in fixed else self.grid[name][rows] for name in ORDER]
         return np.stack(columns, axis=1)
 
     def _joined(self, parts: list[dict[str, Any]], names: tuple[dict[str, Any], ...]) -> Plans:
@@ -447,12 +441,10 @@ class Oracle:
     def plan(self, place: int) -> Plan:
         """One plan as the estimator takes it."""
         names = self.plans.names[self.plans.which[place]]
+        numbers: dict[str, Any] = {name: int(column[place]) for name, column in self.plans.numbers.items()}
         lora = self.ask.scenario.search.lora if names["method"] != "full" else None
         return Plan(
-            **names,
-            **{name: int(column[place]) for name, column in self.plans.numbers.items()},
-            lora_rank=lora.rank if lora else None,
-            lora_targets=lora.targets if lora else None,
+            **names, **numbers, lora_rank=lora.rank if lora else None, lora_targets=lora.targets if lora else None
         )
 
     def place_of(self, plan: Plan) -> int | None:
@@ -498,17 +490,17 @@ def _rules_between(before: frozenset[str], more: frozenset[str]) -> tuple[Rule, 
 def every_plan(ask: Ask) -> Iterator[tuple[Plan, Estimate]]:
     """Every legal plan with its estimate, one by one in plain Python: checks the arrays above on tiny spaces."""
     lora = ask.scenario.search.lora
-    for whole, _ in whole_plan_names(ask):
-        adapters: dict[str, Any] = {"lora_rank": lora.rank, "lora_targets": lora.targets}
-        if whole["method"] == "full":
-            adapters = {"lora_rank": None, "lora_targets": None}
-        for local in named_choices(ask, STATES | ACTIVATIONS):
-            for numbers in product(*(whole_numbers(ask, name) for name in NUMBERS)):
-                plan = Plan(**whole, **local, **adapters, **dict(zip(NUMBERS, numbers, strict=True)))
-                if not broken_rules(ask.workload, plan):
-                    found = ask.estimate(plan)
-                    if _held_by_machine(found):
-                        yield plan, found
+    for (whole, _), local in product(whole_plan_names(ask), named_choices(ask, STATES | ACTIVATIONS)):
+        names: dict[str, Any] = {**whole, **local, "lora_rank": None, "lora_targets": None}
+        if whole["method"] != "full":
+            names.update(lora_rank=lora.rank, lora_targets=lora.targets)
+        for row in product(*(whole_numbers(ask, name) for name in NUMBERS)):
+            numbers: dict[str, Any] = dict(zip(NUMBERS, row, strict=True))
+            plan = Plan(**names, **numbers)
+            if not broken_rules(ask.workload, plan):
+                found = ask.estimate(plan)
+                if _held_by_machine(found):
+                    yield plan, found
 
 
 def _held_by_machine(found: Estimate) -> bool:

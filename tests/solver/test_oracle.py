@@ -29,7 +29,7 @@ QUICK = settings(
 LONG = settings(QUICK, max_examples=HEAVY_WORLDS, derandomize=False)
 
 
-@settings(QUICK, max_examples=12)
+@settings(QUICK, max_examples=8)
 @given(scenarios())
 def test_the_arrays_are_the_plans_one_by_one(scenario: Scenario) -> None:
     """On tiny spaces the oracle's arrays hold exactly the legal plans of a plain loop, with the same amounts."""
@@ -42,6 +42,7 @@ def test_the_arrays_are_the_plans_one_by_one(scenario: Scenario) -> None:
         context_parallel=(1,),
         expert_parallel=(1,),
         attention=("sdpa",),
+        optimizer=("adamw",),
         loss_chunks=(1, 4),
         mlp_chunks=(1,),
         checkpointed_layers=(0, scenario.job.architecture.layers),
@@ -60,23 +61,27 @@ def test_the_arrays_are_the_plans_one_by_one(scenario: Scenario) -> None:
     assert len(seen) == len(plans)
 
 
-def _one_world(scenario: Scenario, tightness: Tightness, objective: Objective) -> None:
+def _one_world(scenario: Scenario, tightness: Tightness, objective: Objective) -> bool:
+    """Whether solver and oracle, who agree, have a plan."""
     (oracle,) = oracles(scenario)
     oracle = limited(oracle, tightness)
-    agree(oracle.ask.scenario, oracle, objective)
+    return agree(oracle.ask.scenario, oracle, objective) is not None
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_random_worlds(objective: Objective) -> None:
-    """The same optimum, the same plan and the same infeasible cases, objective by objective."""
+    """The same optimum, the same plan and the same infeasible cases, neither of them rare, for each objective."""
+    answers = []
 
     @seed(OBJECTIVES.index(objective))
     @QUICK
     @given(scenarios(), tightnesses())
     def worlds(scenario: Scenario, tightness: Tightness) -> None:
-        _one_world(scenario, tightness, objective)
+        answers.append(_one_world(scenario, tightness, objective))
 
     worlds()
+    assert len(answers) >= WORLDS
+    assert 1 / 6 <= answers.count(False) / len(answers) <= 2 / 3
 
 
 @pytest.mark.heavy
@@ -87,13 +92,15 @@ def test_many_random_worlds(scenario: Scenario, tightness: Tightness, objective:
     _one_world(scenario, tightness, objective)
 
 
-@settings(QUICK, max_examples=25)
+@settings(QUICK, max_examples=15)
 @given(scenarios(most_gpus=3), st.sampled_from(("cost", "time")), st.integers(1, 4))
 def test_the_best_gpu_type_wins(scenario: Scenario, prefer: str, workers: int) -> None:
     """Over several GPU types the answer is the cheapest (or fastest) of their optima."""
     scenario = scenario.replace(prefer=prefer)
     objective: Objective = "time" if prefer == "time" else "cost"
-    known = [oracles_best for oracles_best in (_best(oracle, objective) for oracle in oracles(scenario)) if oracles_best]
+    known = [
+        oracles_best for oracles_best in (_best(oracle, objective) for oracle in oracles(scenario)) if oracles_best
+    ]
     answer = solve(World(scenario, catalog()), seconds=600, workers=workers, explain=False)
     assert answer.status == ("optimal" if known else "infeasible")
     assume(known)
@@ -111,24 +118,10 @@ def _best(oracle: Oracle, objective: Objective) -> tuple[float, float] | None:
     return amounts[::-1] if objective == "time" else amounts
 
 
-def test_a_quarter_to_two_thirds_of_the_worlds_are_infeasible() -> None:
-    """The random worlds test both answers: neither is rare."""
-    answers = []
-
-    @settings(QUICK, max_examples=60)
-    @given(scenarios(), tightnesses())
-    def worlds(scenario: Scenario, tightness: Tightness) -> None:
-        (oracle,) = oracles(scenario)
-        answers.append(bool(limited(oracle, tightness).feasible("cost").any()))
-
-    worlds()
-    assert 1 / 4 <= answers.count(False) / len(answers) <= 2 / 3
-
-
 def test_the_oracle_prefers_the_simpler_plan() -> None:
     """Of plans that cost and take the same, the one whose first differing decision comes first is the best."""
 
-    @settings(QUICK, max_examples=20)
+    @settings(QUICK, max_examples=10)
     @given(scenarios())
     def worlds(scenario: Scenario) -> None:
         (oracle,) = oracles(scenario)
