@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from planner.catalog.gpu import Gpu
 from planner.catalog.stack import Stack
-from planner.estimator.activations import (
-    activation_bytes,
-    backward_temporary_bytes,
-    local_tokens,
-    recomputation_bytes,
-)
+from planner.estimator.activations import activation_bytes, backward_temporary_bytes, recomputation_bytes
 from planner.estimator.arrays import ceil_div, smaller
 from planner.estimator.formula import call, formula
+from planner.estimator.saved import local_tokens
 from planner.estimator.workload import DTYPE_BYTES, Workload
 
 FUSED_LOGIT_BYTES = 6.0
@@ -80,16 +76,7 @@ def forward_logit_bytes(
     Valid for: see `logit_bytes`.
     Error: 0 for full against the traced forward peak.
     """
-    backward = logit_bytes(
-        workload,
-        stack=stack,
-        method=method,
-        loss=loss,
-        loss_chunks=loss_chunks,
-        micro_batch=micro_batch,
-        tensor_parallel=tensor_parallel,
-        context_parallel=context_parallel,
-    )
+    backward: float = call(logit_bytes, workload, locals())
     return backward * (stack.logit_forward_bytes / stack.logit_backward_bytes) if loss == "full" else backward
 
 
@@ -180,9 +167,9 @@ def allocator_bytes(
     Valid for: sequences of one length; varying lengths inflate it by up to half again.
     Error: the spread of that ratio is the largest single uncertainty of a peak.
     """
-    arguments = {name: value for name, value in locals().items() if name != "workload"}
+    decisions = locals()
     parts = (activation_bytes, recomputation_bytes, backward_temporary_bytes, logit_bytes)
-    return ALLOCATOR_FRACTION * sum((call(part, workload, arguments) for part in parts), 0.0)
+    return ALLOCATOR_FRACTION * sum((call(part, workload, decisions) for part in parts), 0.0)
 
 
 @formula

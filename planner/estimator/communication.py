@@ -5,77 +5,18 @@ from __future__ import annotations
 from planner.catalog.gpu import Gpu
 from planner.catalog.offer import Offer
 from planner.catalog.stack import Stack
-from planner.estimator.activations import local_tokens, residual_bytes
-from planner.estimator.arrays import larger, smaller
-from planner.estimator.compute import pcie_bandwidth, recomputed_share
-from planner.estimator.formula import formula
-from planner.estimator.states import state_bytes_per_parameter, trained_dtype
+from planner.estimator.arrays import smaller
+from planner.estimator.compute import recomputed_share
+from planner.estimator.formula import call, formula
+from planner.estimator.links import (
+    data_ranks_per_node,
+    gpu_count,
+    network_link,
+    node_link,
+    ring_seconds,
+)
+from planner.estimator.saved import local_tokens
 from planner.estimator.workload import DTYPE_BYTES, Workload
-
-LINK_EFFICIENCY = 0.8
-"""Share of a link's rate that large ring collectives reach. Source: NCCL bus bandwidth on 8 x A100 and 8 x H100 nodes,
-about 235 of 300 and 365 of 450 GB/s."""
-HOST_HOP_FRACTION = 0.5
-"""Without peer-to-peer copies every byte crosses PCIe twice, through host memory."""
-HOST_MEMORY_BANDWIDTH = 200e9
-"""Bytes per second of one host's memory in a CPU optimizer step. Derived from published runs: an optimizer offloaded
-without overlap makes a 7B step of 4,096 tokens 2.2 to 3.3 times as long."""
-ASSUMED_NETWORK_GBIT_S = 10.0
-"""Ethernet between nodes where the offer does not say; such offers are not used for several nodes unless allowed."""
-
-
-def node_link(gpu: Gpu, ranks: float) -> float:
-    """Bytes per second and direction between GPUs of one node for a group of `ranks`.
-
-    NVSwitch: half of the published two-way rate, to everyone. A bridge joins pairs only; larger groups use PCIe.
-    """
-    pcie = pcie_bandwidth(gpu) * (1.0 if gpu.peer_to_peer else HOST_HOP_FRACTION)
-    fast = (gpu.nvlink_gbs or 0.0) * 1e9 / 2
-    if gpu.link == "switch" and fast:
-        return fast * LINK_EFFICIENCY
-    if gpu.link == "bridge" and fast:
-        return LINK_EFFICIENCY * (pcie + (fast - pcie) * (ranks <= 2))
-    return pcie * LINK_EFFICIENCY
-
-
-def network_link(offer: Offer) -> float:
-    """Bytes per second of one node's network."""
-    return (offer.inter_node_gbit_s or ASSUMED_NETWORK_GBIT_S) * 1e9 / 8 * LINK_EFFICIENCY
-
-
-def ring_seconds(
-    buffer_bytes: float, gpu: Gpu, offer: Offer, ranks: float, ranks_per_node: float, groups_per_node: float
-) -> float:
-    """Seconds to pass `buffer_bytes` once round a group: an all-gather or a reduce-scatter; an all-reduce is two.
-
-    (n - 1) / n x bytes / link inside a node, and (m - 1) / m x bytes x groups / network between m nodes, where all
-    groups of a node share its network; a hierarchical collective does both.
-    Source: ring collectives (Patarasu and Yuan 2009); NCCL.
-
-    >>> from planner.catalog import load_catalog
-    >>> h100 = load_catalog().gpu("H100 SXM"); offer = load_catalog().offers_of("H100 SXM")[0]
-    >>> round(ring_seconds(450e9 * 0.8, h100, offer, 8, 8, 1), 3)  # 7/8 of one second's worth
-    0.875
-    """
-    inside = (ranks_per_node - 1) / ranks_per_node * buffer_bytes / node_link(gpu, ranks_per_node)
-    nodes = larger(1, ranks / ranks_per_node)
-    return inside + (nodes - 1) / nodes * buffer_bytes * groups_per_node / network_link(offer)
-
-
-def data_ranks_per_node(
-    gpus_per_node: int, data_parallel: int, tensor_parallel: int, context_parallel: int, pipeline_parallel: int
-) -> float:
-    """Data-parallel (and context) ranks of one group that share a node; pipeline stages are spread over nodes first."""
-    stages_per_node = larger(
-        1,
-        gpus_per_node * pipeline_parallel // _gpus(data_parallel, tensor_parallel, context_parallel, pipeline_parallel),
-    )
-    local = gpus_per_node // (tensor_parallel * stages_per_node)
-    return smaller(data_parallel * context_parallel, larger(1, local))
-
-
-def _gpus(data_parallel: int, tensor_parallel: int, context_parallel: int, pipeline_parallel: int) -> int:
-    return data_parallel * tensor_parallel * context_parallel * pipeline_parallel
 
 
 def data_parallel_seconds(
@@ -153,8 +94,7 @@ def overlapped_collective_seconds(
     Valid for: bandwidth-bound messages (latency is not counted).
     Error: not calibrated yet.
     """
-    arguments = {name: value for name, value in locals().items() if name != "workload"}
-    seconds = data_parallel_seconds(workload, **arguments)
+    seconds: float = call(data_parallel_seconds, workload, locals())
     if sharding in ("zero2", "zero3", "fsdp", "hsdp"):
         return seconds
     return seconds * (gradient_accumulation == 1)
@@ -187,10 +127,10 @@ def exposed_collective_seconds(
     Valid for: see `overlapped_collective_seconds`.
     Error: too high by at most one micro-batch's backward pass.
     """
-    arguments = {name: value for name, value in locals().items() if name != "workload"}
     if sharding in ("zero2", "zero3", "fsdp", "hsdp"):
         return 0.0
-    return data_parallel_seconds(workload, **arguments) * (gradient_accumulation > 1)
+    seconds: float = call(data_parallel_seconds, workload, locals())
+    return seconds * (gradient_accumulation > 1)
 
 
 @formula
@@ -322,79 +262,8 @@ def pipeline_seconds(
         return 0.0
     tokens = local_tokens(workload, micro_batch, context_parallel)
     buffer = tokens * workload.architecture.hidden * DTYPE_BYTES[compute_dtype] / tensor_parallel
-    gpus = _gpus(data_parallel, tensor_parallel, context_parallel, pipeline_parallel)
+    gpus = gpu_count(data_parallel, tensor_parallel, context_parallel, pipeline_parallel)
     outside = gpus_per_node / network_link(offer)
     inside = 1 / node_link(gpu, pipeline_parallel)
     hop = buffer * (inside + (outside - inside) * (gpus > gpus_per_node))
     return gradient_accumulation * 2 * hop * (pipeline_parallel > 1)
-
-
-@formula
-def offload_seconds(
-    workload: Workload,
-    *,
-    gpu: Gpu,
-    stack: Stack,
-    method: str,
-    base_dtype: str,
-    compute_dtype: str,
-    master_weights: str,
-    grad_dtype: str,
-    optimizer: str,
-    offload: str,
-    gradient_accumulation: int,
-    data_parallel: int,
-    context_parallel: int,
-    gpus_per_node: int,
-) -> float:
-    """Seconds per optimizer step of an optimizer on the host: gradients out, update, weights back.
-
-    trainable / ranks x (gradient + 2) / PCIe, and all of the node's states once through host memory, read and written;
-    offloaded parameters come in twice per micro-batch besides.
-    Source: ZeRO-Offload, arXiv 2101.06840; the host's rate is derived from published slow-downs.
-    Valid for: not overlapped.
-    Error: not calibrated yet.
-    """
-    if offload not in ("optimizer", "params+optimizer"):
-        return 0.0
-    ranks = data_parallel * context_parallel
-    trained = trained_dtype(stack, method, base_dtype, master_weights)
-    trainable = workload.trainable_parameters(method)
-    copies = trainable / ranks * (DTYPE_BYTES[grad_dtype] + DTYPE_BYTES[compute_dtype]) / pcie_bandwidth(gpu)
-    touched = 2 * (state_bytes_per_parameter(optimizer, trained, workload) + DTYPE_BYTES[trained])
-    update = trainable / ranks * gpus_per_node * (touched + DTYPE_BYTES[grad_dtype]) / HOST_MEMORY_BANDWIDTH
-    streamed = 0.0
-    if offload == "params+optimizer":
-        element = 0.55 if base_dtype.startswith("nf4") else DTYPE_BYTES[compute_dtype]
-        streamed = 2 * gradient_accumulation * workload.architecture.parameters * element / ranks / pcie_bandwidth(gpu)
-    return copies + update + streamed
-
-
-@formula
-def activation_offload_seconds(
-    workload: Workload,
-    *,
-    gpu: Gpu,
-    stack: Stack,
-    method: str,
-    base_dtype: str,
-    master_weights: str,
-    offload: str,
-    checkpointed_layers: int,
-    micro_batch: int,
-    gradient_accumulation: int,
-    context_parallel: int,
-) -> float:
-    """Seconds per optimizer step that checkpointed block inputs spend on PCIe, out and back, beside the computation.
-
-    micro-batches x 2 x T h bytes x checkpointed layers / PCIe.
-    Source: bytes moved.
-    Valid for: copies on a stream of their own.
-    Error: not calibrated yet.
-    """
-    if offload != "activations":
-        return 0.0
-    residual = residual_bytes(stack, stack.precision(method, base_dtype, master_weights))
-    layers = smaller(checkpointed_layers, workload.architecture.layers)
-    moved = local_tokens(workload, micro_batch, context_parallel) * workload.architecture.hidden * residual * layers
-    return gradient_accumulation * 2 * moved / pcie_bandwidth(gpu)

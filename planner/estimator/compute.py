@@ -5,9 +5,9 @@ from __future__ import annotations
 from planner.catalog.architecture import Architecture
 from planner.catalog.gpu import Gpu
 from planner.catalog.stack import Stack
-from planner.estimator.activations import local_tokens, mlp_width
 from planner.estimator.arrays import smaller
-from planner.estimator.formula import formula
+from planner.estimator.formula import call, formula
+from planner.estimator.saved import local_tokens, mlp_width
 from planner.estimator.states import QUANTISED_BYTES, state_bytes_per_parameter, trained_dtype
 from planner.estimator.workload import DTYPE_BYTES, Workload, shard_ranks
 
@@ -157,20 +157,7 @@ def multiplication_seconds(
     Valid for: models above 350M parameters on the GPUs with published runs; others by analogy.
     Error: the published range of each GPU is about +-20%; not calibrated yet.
     """
-    flops = step_flops(
-        workload,
-        method=method,
-        attention=attention,
-        checkpointing=checkpointing,
-        checkpointed_layers=checkpointed_layers,
-        loss=loss,
-        mlp_chunks=mlp_chunks,
-        micro_batch=micro_batch,
-        gradient_accumulation=gradient_accumulation,
-        tensor_parallel=tensor_parallel,
-        pipeline_parallel=pipeline_parallel,
-        context_parallel=context_parallel,
-    )
+    flops: float = call(step_flops, workload, locals())
     return flops / matmul_flops_per_second(workload, gpu, stack, compute_dtype, micro_batch, context_parallel)
 
 
@@ -201,8 +188,8 @@ def bubble_seconds(
     """
     if "pipeline" not in stack.parallelisms:
         return 0.0
-    arguments = {name: value for name, value in locals().items() if name != "workload"}
-    return multiplication_seconds(workload, **arguments) * (pipeline_parallel - 1) / gradient_accumulation
+    busy: float = call(multiplication_seconds, workload, locals())
+    return busy * (pipeline_parallel - 1) / gradient_accumulation
 
 
 @formula

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from planner.catalog.offer import Offer
-from planner.estimator import communication, compute
+from planner.estimator import communication, compute, offloading
 from planner.estimator.arrays import smaller
 from planner.estimator.formula import evaluate, formula
 from planner.estimator.host import CHECKPOINT_WEIGHT_BYTES, saved_bytes
@@ -29,13 +29,13 @@ OVERLAPPED: dict[str, dict[str, Term]] = {
         "data_parallel": communication.overlapped_collective_seconds,
         "context_parallel": communication.context_parallel_seconds,
     },
-    "pcie": {"activation_offload": communication.activation_offload_seconds},
+    "pcie": {"activation_offload": offloading.activation_offload_seconds},
 }
 """Resources that work side by side: a step takes as long as the busiest of them, plus what is serial."""
 SERIAL: dict[str, Term] = {
     "optimizer": compute.optimizer_seconds,
     "exposed_collectives": communication.exposed_collective_seconds,
-    "optimizer_offload": communication.offload_seconds,
+    "optimizer_offload": offloading.offload_seconds,
 }
 
 BOOT_SECONDS = 300.0

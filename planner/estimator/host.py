@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from planner.catalog.stack import Stack
-from planner.estimator.activations import local_tokens, residual_bytes
 from planner.estimator.arrays import smaller
 from planner.estimator.formula import formula
+from planner.estimator.saved import local_tokens, residual_bytes
 from planner.estimator.states import state_bytes_per_parameter, trained_dtype
 from planner.estimator.workload import DTYPE_BYTES, Workload
 

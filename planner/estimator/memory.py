@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from planner.estimator import activations, buffers, host, states
+from planner.estimator import activations, buffers, gradients, host, states
 from planner.estimator.formula import evaluate
 from planner.estimator.workload import Workload
 
@@ -33,7 +33,7 @@ _BACKWARD: dict[str, Term] = {
 PHASES: dict[str, dict[str, Term]] = {
     "forward": _ALWAYS
     | {
-        "gradients": states.accumulated_gradient_bytes,
+        "gradients": gradients.accumulated_gradient_bytes,
         "activations": activations.activation_bytes,
         "logits": buffers.forward_logit_bytes,
         "weight_casts": activations.weight_cast_bytes,
@@ -42,7 +42,7 @@ PHASES: dict[str, dict[str, Term]] = {
     },
     "loss": _ALWAYS
     | {
-        "gradients": states.accumulated_gradient_bytes,
+        "gradients": gradients.accumulated_gradient_bytes,
         "activations": activations.activation_bytes,
         "logits": buffers.logit_bytes,
         "weight_casts": activations.backward_weight_cast_bytes,
@@ -52,22 +52,22 @@ PHASES: dict[str, dict[str, Term]] = {
     "backward_start": _ALWAYS
     | _BACKWARD
     | {
-        "gradients": states.early_gradient_bytes,
+        "gradients": gradients.early_gradient_bytes,
         "activations": activations.activation_bytes,
         "recomputation": activations.recomputation_bytes,
         "weight_casts": activations.backward_weight_cast_bytes,
     },
     "backward_end": _ALWAYS
     | _BACKWARD
-    | {"gradients": states.late_gradient_bytes, "activations": activations.block_activation_bytes},
+    | {"gradients": gradients.late_gradient_bytes, "activations": activations.block_activation_bytes},
     "embedding": _ALWAYS
     | {
-        "gradients": states.gradient_bytes,
-        "tied_gradients": states.tied_gradient_bytes,
+        "gradients": gradients.gradient_bytes,
+        "tied_gradients": gradients.tied_gradient_bytes,
         "communication": buffers.gather_bytes,
     },
     "optimizer": _ALWAYS
-    | {"gradients": states.gradient_bytes, "optimizer_temporaries": states.optimizer_temporary_bytes},
+    | {"gradients": gradients.gradient_bytes, "optimizer_temporaries": states.optimizer_temporary_bytes},
 }
 HOST: dict[str, Term] = {
     "offloaded_states": host.offloaded_state_bytes,

@@ -19,14 +19,9 @@ from planner.estimator.activations import activation_bytes
 from planner.estimator.cost import job_cost
 from planner.estimator.duration import OVERLAPPED, SERIAL, job_seconds
 from planner.estimator.formula import REGISTRY, call, scope
+from planner.estimator.gradients import gradient_bytes
 from planner.estimator.memory import HOST, PHASES, memory, peak
-from planner.estimator.states import (
-    adapter_bytes,
-    gradient_bytes,
-    master_bytes,
-    optimizer_state_bytes,
-    weight_bytes,
-)
+from planner.estimator.states import adapter_bytes, master_bytes, optimizer_state_bytes, weight_bytes
 from planner.estimator.workload import Workload
 
 Formula = Callable[..., Any]

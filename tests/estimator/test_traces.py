@@ -15,7 +15,8 @@ from traced_steps import TracedStep, expressible_steps, traced_steps
 from planner.estimator.buffers import logit_bytes
 from planner.estimator.compute import attention_flops_per_token, step_flops
 from planner.estimator.formula import call
-from planner.estimator.states import adapter_bytes, gradient_bytes, optimizer_state_bytes, weight_bytes
+from planner.estimator.gradients import gradient_bytes
+from planner.estimator.states import adapter_bytes, optimizer_state_bytes, weight_bytes
 
 BANDS = {
     ("full", "eager", "full"): (0.0001, -0.0001, 0.0001),

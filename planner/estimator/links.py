@@ -1,0 +1,72 @@
+"""Links between GPUs, inside a node and between nodes, and collectives on them."""
+
+from __future__ import annotations
+
+from planner.catalog.gpu import Gpu
+from planner.catalog.offer import Offer
+from planner.estimator.arrays import larger, smaller
+from planner.estimator.compute import pcie_bandwidth
+
+LINK_EFFICIENCY = 0.8
+"""Share of a link's rate that large ring collectives reach. Source: NCCL bus bandwidth on 8 x A100 and 8 x H100 nodes,
+about 235 of 300 and 365 of 450 GB/s."""
+HOST_HOP_FRACTION = 0.5
+"""Without peer-to-peer copies every byte crosses PCIe twice, through host memory."""
+ASSUMED_NETWORK_GBIT_S = 10.0
+"""Ethernet between nodes where the offer does not say; such offers are not used for several nodes unless allowed."""
+
+
+def node_link(gpu: Gpu, ranks: float) -> float:
+    """Bytes per second and direction between GPUs of one node for a group of `ranks`.
+
+    NVSwitch: half of the published two-way rate, to everyone. A bridge joins pairs only; larger groups use PCIe.
+    """
+    pcie = pcie_bandwidth(gpu) * (1.0 if gpu.peer_to_peer else HOST_HOP_FRACTION)
+    fast = (gpu.nvlink_gbs or 0.0) * 1e9 / 2
+    if gpu.link == "switch" and fast:
+        return fast * LINK_EFFICIENCY
+    if gpu.link == "bridge" and fast:
+        return LINK_EFFICIENCY * (pcie + (fast - pcie) * (ranks <= 2))
+    return pcie * LINK_EFFICIENCY
+
+
+def network_link(offer: Offer) -> float:
+    """Bytes per second of one node's network."""
+    return (offer.inter_node_gbit_s or ASSUMED_NETWORK_GBIT_S) * 1e9 / 8 * LINK_EFFICIENCY
+
+
+def ring_seconds(
+    buffer_bytes: float, gpu: Gpu, offer: Offer, ranks: float, ranks_per_node: float, groups_per_node: float
+) -> float:
+    """Seconds to pass `buffer_bytes` once round a group: an all-gather or a reduce-scatter; an all-reduce is two.
+
+    (n - 1) / n x bytes / link inside a node, and (m - 1) / m x bytes x groups / network between m nodes, where all
+    groups of a node share its network; a hierarchical collective does both.
+    Source: ring collectives (Patarasu and Yuan 2009); NCCL.
+
+    >>> from planner.catalog import load_catalog
+    >>> h100 = load_catalog().gpu("H100 SXM"); offer = load_catalog().offers_of("H100 SXM")[0]
+    >>> round(ring_seconds(450e9 * 0.8, h100, offer, 8, 8, 1), 3)  # 7/8 of one second's worth
+    0.875
+    """
+    inside = (ranks_per_node - 1) / ranks_per_node * buffer_bytes / node_link(gpu, ranks_per_node)
+    nodes = larger(1, ranks / ranks_per_node)
+    return inside + (nodes - 1) / nodes * buffer_bytes * groups_per_node / network_link(offer)
+
+
+def data_ranks_per_node(
+    gpus_per_node: int, data_parallel: int, tensor_parallel: int, context_parallel: int, pipeline_parallel: int
+) -> float:
+    """Data-parallel (and context) ranks of one group that share a node; pipeline stages are spread over nodes first."""
+    stages_per_node = larger(
+        1,
+        gpus_per_node
+        * pipeline_parallel
+        // gpu_count(data_parallel, tensor_parallel, context_parallel, pipeline_parallel),
+    )
+    local = gpus_per_node // (tensor_parallel * stages_per_node)
+    return smaller(data_parallel * context_parallel, larger(1, local))
+
+
+def gpu_count(data_parallel: int, tensor_parallel: int, context_parallel: int, pipeline_parallel: int) -> int:
+    return data_parallel * tensor_parallel * context_parallel * pipeline_parallel
