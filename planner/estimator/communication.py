@@ -10,7 +10,6 @@ from planner.estimator.compute import recomputed_share
 from planner.estimator.formula import call, formula
 from planner.estimator.links import (
     data_ranks_per_node,
-    gpu_count,
     network_link,
     node_link,
     ring_seconds,
@@ -46,7 +45,7 @@ def data_parallel_seconds(
     """
     del stack
     ranks = data_parallel * context_parallel
-    here = data_ranks_per_node(gpus_per_node, data_parallel, tensor_parallel, context_parallel, pipeline_parallel)
+    here = data_ranks_per_node(gpus_per_node, data_parallel, tensor_parallel, context_parallel)
     groups = gpus_per_node / here
     trainable = workload.trainable_parameters(method, tensor_parallel, pipeline_parallel, expert_parallel)
     gradients = trainable * DTYPE_BYTES[grad_dtype]
@@ -262,7 +261,7 @@ def pipeline_seconds(
         return 0.0
     tokens = local_tokens(workload, micro_batch, context_parallel)
     buffer = tokens * workload.architecture.hidden * DTYPE_BYTES[compute_dtype] / tensor_parallel
-    gpus = gpu_count(data_parallel, tensor_parallel, context_parallel, pipeline_parallel)
+    gpus = data_parallel * tensor_parallel * context_parallel * pipeline_parallel
     outside = gpus_per_node / network_link(offer)
     inside = 1 / node_link(gpu, pipeline_parallel)
     hop = buffer * (inside + (outside - inside) * (gpus > gpus_per_node))

@@ -8,8 +8,8 @@ from planner.estimator.arrays import larger, smaller
 from planner.estimator.compute import pcie_bandwidth
 
 LINK_EFFICIENCY = 0.8
-"""Share of a link's rate that large ring collectives reach. Source: NCCL bus bandwidth on 8 x A100 and 8 x H100 nodes,
-about 235 of 300 and 365 of 450 GB/s."""
+"""Share of a link's rate that large ring collectives reach. Source: nccl-tests on 8 x A100 SXM, a bus bandwidth of 230
+to 250 of 300 GB/s (docs.alayanew.com, "NCCL-tests in practice", 2026-05-06)."""
 HOST_HOP_FRACTION = 0.5
 """Without peer-to-peer copies every byte crosses PCIe twice, through host memory."""
 ASSUMED_NETWORK_GBIT_S = 10.0
@@ -54,19 +54,8 @@ def ring_seconds(
     return inside + (nodes - 1) / nodes * buffer_bytes * groups_per_node / network_link(offer)
 
 
-def data_ranks_per_node(
-    gpus_per_node: int, data_parallel: int, tensor_parallel: int, context_parallel: int, pipeline_parallel: int
-) -> float:
+def data_ranks_per_node(gpus_per_node: int, data_parallel: int, tensor_parallel: int, context_parallel: int) -> float:
     """Data-parallel (and context) ranks of one group that share a node; pipeline stages are spread over nodes first."""
-    stages_per_node = larger(
-        1,
-        gpus_per_node
-        * pipeline_parallel
-        // gpu_count(data_parallel, tensor_parallel, context_parallel, pipeline_parallel),
-    )
+    stages_per_node = larger(1, gpus_per_node // (data_parallel * tensor_parallel * context_parallel))
     local = gpus_per_node // (tensor_parallel * stages_per_node)
     return smaller(data_parallel * context_parallel, larger(1, local))
-
-
-def gpu_count(data_parallel: int, tensor_parallel: int, context_parallel: int, pipeline_parallel: int) -> int:
-    return data_parallel * tensor_parallel * context_parallel * pipeline_parallel
