@@ -149,8 +149,10 @@ EXAMPLES = (
     Example("dequantisation_seconds", QLORA, 2 * 122_880 * 4.5625 / 1e12),
     # Gradient 2; parameter 2 and moments 4 read and written; the square root (2) written and read twice.
     Example("optimizer_seconds", {}, (2 + 2 * 6 + 8) * P / 1e12),
-    Example("launch_seconds", {}, 4 * 150 * 8e-6),
-    Example("launch_seconds", LORA, 4 * (150 + 20 * 7) * 8e-6),
+    Example("launch_seconds", {}, 4 * 246 * 8e-6),
+    Example("launch_seconds", LORA, 4 * (246 + 38.6 * 7) * 8e-6),
+    # All blocks recomputed: half as many operators again.
+    Example("launch_seconds", {"checkpointing": "full", "checkpointed_layers": 4}, 4 * 246 * 1.5 * 8e-6),
     # Gathered twice and reduced once, in 2 bytes: 3 x 2 P round 3 / 4 of a ring.
     Example("overlapped_collective_seconds", on_four_gpus("fsdp"), 3 / 4 * 3 * 2 * P / 80e9),
     Example("overlapped_collective_seconds", on_four_gpus("ddp"), 3 / 4 * 2 * 2 * P / 80e9),
