@@ -67,7 +67,7 @@ def _remedies(page: Page, conflict: Conflict, world: World) -> None:
     """Each limit of the conflict with the nearest value that works."""
     if not conflict.relaxations:
         return
-    page.heading("What would help", "each alone, everything else as it is")
+    page.heading("What would help", "each by itself, everything else as it is")
     rows = [(_remedy_title(each), _remedy(each, world)) for each in conflict.relaxations]
     cells = max((len(title) for title, _ in rows), default=0) + 2
     for title, remedy in rows:
@@ -83,7 +83,7 @@ def _remedy(relaxation: Relaxation, world: World) -> str:
     current = _value(relaxation.limit, relaxation.current, currency)
     candidate = relaxation.candidate
     if relaxation.nearest is None or candidate is None:
-        return f"{current}: no other value of it alone helps"
+        return f"{current}: no other value of it helps"
     nearest = _value(relaxation.limit, relaxation.nearest, currency)
     outcome = f"{words.money(candidate.estimate.cost, currency)}, {format_seconds(candidate.estimate.seconds)}"
     others = [words.LIMITS.get(name, name) for name in relaxation.together]

@@ -23,6 +23,7 @@ from planner.solver.world import World
 UNLIMITED_GPUS = 1024
 MACHINE_LIMITS = ("disk", "host_memory", "gpu_memory")
 ALL_PRICINGS = ("on-demand", "spot", "reserved")
+PARTNERS = ("deadline", "budget", "max_gpus")
 MONEY_AND_TIME = ("deadline", "budget")
 
 
@@ -86,7 +87,7 @@ def conflict_of(solver: Solver) -> Conflict:
             break
         conflicts.append(conflict)
     relaxations = tuple(
-        _relaxation(solver, name, tuple(each for other in conflicts if other is not conflict for each in other), proof)
+        _helpful(solver, name, tuple(each for other in conflicts if other is not conflict for each in other), proof)
         for conflict in conflicts
         for name in conflict
     )
@@ -127,6 +128,22 @@ def best_plan(solver: Solver, world: World, proof: Proof, objective: Objective) 
         if found is not None and (best is None or amount_of(found.estimate, objective) < cutoff):
             best = found
     return best
+
+
+def _helpful(solver: Solver, name: str, together: tuple[str, ...], proof: Proof) -> Relaxation:
+    """A relaxation that makes a plan possible: of one limit alone, or else of it with the first partner that helps.
+
+    Limits in several overlapping conflicts do not help alone; partners are tried in the order in which they matter to
+    a user: deadline, budget, number of GPUs, then the rest of the scenario's limits.
+    """
+    alone = _relaxation(solver, name, together, proof)
+    present = limits_of(solver.world)
+    partners = [each for each in (*PARTNERS, *present) if each in present and each not in (name, *together)]
+    for partner in dict.fromkeys(partners) if alone.candidate is None else ():
+        paired = _relaxation(solver, name, (*together, partner), proof)
+        if paired.candidate is not None:
+            return paired
+    return alone
 
 
 def _relaxation(solver: Solver, name: str, together: tuple[str, ...], proof: Proof) -> Relaxation:
