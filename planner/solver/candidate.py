@@ -13,8 +13,11 @@ Objective = Literal["cost", "time", "memory"]
 PRIMARY_DIGITS, SECONDARY_DIGITS = 3, 1
 """Digits, after the first, to which the least possible amount is resolved: of what is preferred, and of the other."""
 
-LEAST_COST_STEP = 0.001
-"""Costs are rounded to a millionth of the currency, which must be well below one step."""
+COST_ROUNDING = 0.5e-6
+"""Estimated costs are rounded to a millionth of the currency: a plan may cost this much more than it says."""
+LEAST_COST_STEP = 2000 * COST_ROUNDING
+LIMIT_TOLERANCE = 1e-9
+"""Relative excess over a limit of time or money that is put down to rounding."""
 STEP_TOLERANCE = 0.002
 """The model counts in thousandths of a step, two of which are rounding."""
 

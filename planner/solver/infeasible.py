@@ -130,6 +130,14 @@ def best_plan(solver: Solver, world: World, proof: Proof, objective: Objective) 
     return best
 
 
+def _least_lacking(solver: Solver, world: World, relaxed: World, proof: Proof) -> Candidate | None:
+    """The plan that needs least memory beyond what its GPU has in `world`."""
+    lifted = solver.of(relaxed)
+    found = [lifted.run(lifted.machine(gpu, objective="memory"), proof) for gpu in relaxed.gpus]
+    known = [each for each in found if each is not None]
+    return min(known, key=lambda each: each.estimate.peak_bytes - world.capacity_bytes(each.plan.gpu), default=None)
+
+
 def _helpful(solver: Solver, name: str, together: tuple[str, ...], proof: Proof) -> Relaxation:
     """A relaxation that makes a plan possible: of one limit alone, or else of it with the first partner that helps.
 
@@ -140,6 +148,8 @@ def _helpful(solver: Solver, name: str, together: tuple[str, ...], proof: Proof)
     present = limits_of(solver.world)
     partners = [each for each in (*PARTNERS, *present) if each in present and each not in (name, *together)]
     for partner in dict.fromkeys(partners) if alone.candidate is None else ():
+        if _any_plan(solver, without(solver.world, (*together, partner)), proof) is not None:
+            continue  # The partner helps without this limit.
         paired = _relaxation(solver, name, (*together, partner), proof)
         if paired.candidate is not None:
             return paired
@@ -154,7 +164,10 @@ def _relaxation(solver: Solver, name: str, together: tuple[str, ...], proof: Pro
         return _more_gpus(solver, world, together, proof)
     objectives: dict[str, Objective] = {"gpu_memory": "memory", "deadline": "time", "budget": "cost"}
     objective = objectives.get(name, solver.objective)
-    found = best_plan(solver, relaxed, proof, objective)
+    if name == "gpu_memory":
+        found = _least_lacking(solver, world, relaxed, proof)
+    else:
+        found = best_plan(solver, relaxed, proof, objective)
     current, needed = _current(solver.world, name, found), None
     if found is not None:
         needed = amount_of(found.estimate, objective) if name in objectives else _needed(found, name)
@@ -165,7 +178,8 @@ def _current(world: World, name: str, found: Candidate | None) -> float | str:
     """What a limit is now; of a machine's disk and host memory, that of the plan's own machine, or the largest."""
     limits, search = world.scenario.limits, world.scenario.search
     if name == "gpu_memory":
-        return float(max((world.capacity_bytes(gpu) for gpu in world.gpus), default=0))
+        gpus = world.gpus if found is None else (found.plan.gpu,)
+        return float(max((world.capacity_bytes(gpu) for gpu in gpus), default=0))
     if name == "deadline":
         return limits.deadline_seconds or 0.0
     if name == "budget":
@@ -198,17 +212,24 @@ def _value(candidate: Candidate, decision: str) -> str:
 
 
 def _more_gpus(solver: Solver, world: World, together: tuple[str, ...], proof: Proof) -> Relaxation:
-    """The smallest power of two of GPUs at which there is a plan."""
+    """The smallest number of GPUs at which there is a plan, and the best plan then."""
     current = solver.world.scenario.search.max_gpus
-    gpus = 1
-    while gpus < UNLIMITED_GPUS:
-        gpus *= 2
-        if gpus <= current:
-            continue
-        found = best_plan(solver, world.relaxed(max_gpus=gpus), proof, solver.objective)
-        if found is not None:
-            return Relaxation("max_gpus", float(current), float(found.plan.gpus), found, together)
-    return Relaxation("max_gpus", float(current), None, None, together)
+    most, best = current, None
+    while best is None and most < UNLIMITED_GPUS:
+        most = min(2 * most, UNLIMITED_GPUS)
+        best = _any_plan(solver, world.relaxed(max_gpus=most), proof)
+    if best is None:
+        return Relaxation("max_gpus", float(current), None, None, together)
+    too_few, enough = max(current, most // 2), best.plan.gpus
+    while enough - too_few > 1:
+        between = (too_few + enough) // 2
+        found = _any_plan(solver, world.relaxed(max_gpus=between), proof)
+        if found is None:
+            too_few = between
+        else:
+            enough = found.plan.gpus
+    best = best_plan(solver, world.relaxed(max_gpus=enough), proof, solver.objective) or best
+    return Relaxation("max_gpus", float(current), float(enough), best, together)
 
 
 def memory_shortfall(solver: Solver, gpu: Gpu, proof: Proof, method: str | None = None) -> Shortfall | None:
@@ -220,9 +241,18 @@ def memory_shortfall(solver: Solver, gpu: Gpu, proof: Proof, method: str | None 
     return Shortfall("gpu_memory", float(found.estimate.peak_bytes), float(found.estimate.capacity_bytes), found)
 
 
-def shortfall_of(solver: Solver, gpu: Gpu, method: str | None = None) -> Shortfall:
-    """Why a GPU type has no plan: the first of memory, deadline and budget that cannot be met, and by how much."""
-    world, proof = solver.world, Proof()
+def shortfall_of(solver: Solver, gpu: Gpu, method: str | None = None) -> Shortfall | None:
+    """Why a GPU type has no plan: the first of memory, deadline and budget that cannot be met, and by how much.
+
+    None if there is no time to tell.
+    """
+    proof = Proof()
+    shortfall = _shortfall_of(solver, gpu, method, proof)
+    return shortfall if proof.proved else None
+
+
+def _shortfall_of(solver: Solver, gpu: Gpu, method: str | None, proof: Proof) -> Shortfall:
+    world = solver.world
     unlimited = without(world, MONEY_AND_TIME)
     if solver.run(solver.machine(gpu, unlimited), proof, method=method, any_plan=True) is None:
         needs = memory_shortfall(solver, gpu, proof, method)

@@ -14,6 +14,7 @@ from planner.estimator.duration import lost_fraction, startup_seconds
 from planner.estimator.estimate import GIB
 from planner.estimator.host import disk_bytes
 from planner.solver.bounds import FamilyBounds
+from planner.solver.candidate import COST_ROUNDING, LIMIT_TOLERANCE
 from planner.solver.domains import counts_of
 from planner.solver.legality import legal
 from planner.solver.world import World
@@ -112,7 +113,8 @@ def _keys(
     """Keys of one offer and of families with the same schedules and method: `step` is families x schedules."""
     seconds = machine.fixed_seconds + machine.factor * step
     cost = seconds * machine.price
-    within = np.isfinite(step) & machine.supplied & (seconds <= world.deadline_seconds) & (cost <= world.budget)
+    in_time = seconds <= world.deadline_seconds * (1 + LIMIT_TOLERANCE)
+    within = np.isfinite(step) & machine.supplied & in_time & (cost <= world.budget + COST_ROUNDING)
     family, schedule = np.nonzero(within)
     return Keys(
         offer=np.full(len(family), place),

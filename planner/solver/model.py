@@ -7,9 +7,11 @@
     cost <= budget (and the incumbent),   hours <= deadline
     minimise cost, then hours, then the place in the order of simplicity (or hours first)
 
-Sums are linear in row literals. Memory is counted in KiB; costs and hours are compared in whole steps (`Resolution`)
-and counted in thousandths of a step, or in steps where thousandths would be too many: all sums stay below 2^31.
-Limits of time and money do not depend on that: they are posted once more as shares of the limit, exact to 1e-8.
+Sums are linear in row literals. Costs and hours are compared in whole steps (`Resolution`) and counted in thousandths
+of a step, or in steps where thousandths would be too many: all sums stay below 2^31. Capacities and limits are posted
+as places: an activation row may be chosen if its place among all activation rows is not beyond the last one that the
+state row leaves room for. That is exact, and its coefficients are small: with amounts of 2^28 and more in them, CP-SAT
+9.15's presolve was seen to call feasible models infeasible.
 """
 
 from __future__ import annotations
@@ -25,15 +27,13 @@ from ortools.sat.python import cp_model
 from planner.errors import DisagreementError
 from planner.estimator.memory import ROUNDED_BYTES as KIB
 from planner.solver.block import Rows
-from planner.solver.candidate import STEP_TOLERANCE
+from planner.solver.candidate import LIMIT_TOLERANCE, STEP_TOLERANCE
 from planner.solver.tabulate import MEMORY, PHASE_COUNT, RESOURCES, SERIAL_COLUMN
 
 LARGEST = 2**30 - 1
 """Larger amounts are cut off here, so that the sum of two rows stays below 2^31."""
 PARTS = (1000, 1)
 """Parts of a step in which amounts are counted, the finer ones first."""
-LIMIT_PARTS = 2**29
-"""Parts of a limit of time or money in which amounts are compared with it."""
 
 
 @dataclass(frozen=True)
@@ -109,22 +109,24 @@ class BlockModel:
         )
 
     def _bound_memory(self, capacity: NDArray[np.float64]) -> None:
-        """Every phase and the host hold what is alive at once; an unknown capacity is not checked."""
+        """Every phase and the host hold what is alive at once; a capacity that is not known is infinite."""
         for column in range(MEMORY.stop):
-            room = capacity[self.states.key, column]
-            if np.isinf(room).all():
-                continue
-            activation = self.activations.values[:, column]
-            unchecked = -float(activation.max())
-            state = np.where(np.isinf(room), unchecked, self.states.values[:, column] - room)
-            self.model.add(self._weighted(np.ceil(state / KIB), np.ceil(activation / KIB)) <= 0)
+            room = capacity[self.states.key, column] - self.states.values[:, column]
+            self._at_most(self.activations.values[:, column], room)
+
+    def _at_most(self, activation: NDArray[np.float64], room: NDArray[np.float64]) -> None:
+        """The amount of the activation row is not above the room that the state row leaves, in places."""
+        levels, place = np.unique(activation, return_inverse=True)
+        last = np.searchsorted(levels, room, side="right") - 1
+        if last.min() < len(levels) - 1:
+            self.model.add(self._weighted(-last, place) <= 0)
 
     def _peak(self, limit: float) -> cp_model.IntVar:
         """KiB of the largest phase (or more than one KiB where they would be too many), to learn what is needed."""
         phases = slice(0, PHASE_COUNT)
         most = self.states.values[:, phases].max() + self.activations.values[:, phases].max()
         unit = KIB * 2.0 ** max(0, math.ceil(math.log2(most / KIB / LARGEST)))
-        peak = self.model.new_int_var(0, int(min(LARGEST, limit // unit + 2)), "")
+        peak = self.model.new_int_var(0, int(min(LARGEST, limit / unit + 2)), "")
         for phase in range(PHASE_COUNT):
             state, activation = self.states.values[:, phase], self.activations.values[:, phase]
             self.model.add(self._weighted(np.ceil(state / unit), np.ceil(activation / unit)) <= peak)
@@ -142,7 +144,7 @@ class BlockModel:
             seconds = self.states.values[:, resource] + self.states.values[:, SERIAL_COLUMN]
             state = scales.fixed[self.states.key] + state_rate * seconds
             activation = activation_rate * self.activations.values[:, resource]
-            self._limit(state, activation, scales.limit)
+            self._at_most(activation, scales.limit * (1 + LIMIT_TOLERANCE) - state)
             state, activation = np.rint(state / part), np.rint(activation / part)
             clipped = clipped or max(state.max(), activation.max()) >= LARGEST
             self.model.add(self._weighted(state, activation) <= amount)
@@ -150,12 +152,6 @@ class BlockModel:
         in_steps = self.model.new_int_var(0, top // parts + 1, "")
         self.model.add(parts * in_steps + int(parts * STEP_TOLERANCE) >= amount)
         return in_steps
-
-    def _limit(self, state: NDArray[np.float64], activation: NDArray[np.float64], limit: float) -> None:
-        """The user's limit on an amount; one part more, for rounding."""
-        if state.max() + activation.max() > limit:
-            shares = np.rint(state / limit * LIMIT_PARTS), np.rint(activation / limit * LIMIT_PARTS)
-            self.model.add(self._weighted(*shares) <= LIMIT_PARTS + 1)
 
     def trusts(self, outcome: Outcome) -> bool:
         """Whether no row that was too large to be counted can be in a better plan than the one found (or not found)."""
@@ -168,6 +164,8 @@ class BlockModel:
         solver.parameters.random_seed = 0
         # Ctrl-C is Python's to handle: CP-SAT's own handler would end the process without a word.
         solver.parameters.catch_sigint_signal = False
+        # Models of a few hundred literals gain nothing from presolve, whose answers are not always right (see above).
+        solver.parameters.cp_model_presolve = False
         solver.parameters.max_time_in_seconds = seconds
         chosen: tuple[int, int] | None = None
         branches, proved = 0, True

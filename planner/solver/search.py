@@ -21,7 +21,7 @@ from planner.errors import DisagreementError
 from planner.estimator.estimate import GIB, Estimate
 from planner.solver.block import Rows, activation_rows, fitting, joined, state_rows
 from planner.solver.bounds import FamilyBounds
-from planner.solver.candidate import Candidate, Objective, Resolution, amount_of, amounts_in_steps, steps
+from planner.solver.candidate import COST_ROUNDING, Candidate, Objective, Resolution, amount_of, amounts_in_steps, steps
 from planner.solver.keys import Keys, keys_of, whole_plan
 from planner.solver.model import PARTS, BlockModel, Outcome, Scales
 from planner.solver.tabulate import HOST_COLUMN, MEMORY
@@ -32,9 +32,6 @@ UNBOUNDED_BYTES = float(2**50)
 """More than any plan needs, where the question is how much it needs: 1 PiB."""
 TOLERANCE = 1e-6
 """Relative difference between the model's sums and the estimator's that rounding can explain."""
-
-COST_QUANTUM = 1e-6
-"""Estimated costs are rounded to this."""
 
 
 @dataclass
@@ -166,7 +163,7 @@ class MachineSearch:
         """What a second of a step is worth in money and in time, the objective first, with its cut-off."""
         cutoffs = {"cost": np.inf, "time": np.inf, self.objective: limit}
         fixed, rate = keys.fixed_seconds * keys.price, keys.factor * keys.price
-        cost = Scales(fixed, rate, self.world.budget, cutoffs["cost"], self.resolution.cost)
+        cost = Scales(fixed, rate, self.world.budget + COST_ROUNDING, cutoffs["cost"], self.resolution.cost)
         hours = Scales(
             keys.fixed_seconds, keys.factor, self.world.deadline_seconds, cutoffs["time"], self.resolution.seconds
         )
@@ -275,5 +272,5 @@ class MachineSearch:
             raise DisagreementError(f"time: the model added up {seconds} s, the estimator {estimate.seconds} s")
         if estimate.seconds > self.world.deadline_seconds * (1 + TOLERANCE):
             raise DisagreementError("the chosen plan is late")
-        if float(estimate.cost) > self.world.budget * (1 + TOLERANCE) + COST_QUANTUM:
+        if float(estimate.cost) > self.world.budget * (1 + TOLERANCE) + COST_ROUNDING:
             raise DisagreementError("the chosen plan is over budget")

@@ -16,6 +16,8 @@ from planner.solver.search import Proof
 from planner.solver.session import Progress, Solver
 from planner.solver.world import World
 
+UNDECIDED = "not decided in the time given"
+
 
 def solve(
     world: World,
@@ -97,7 +99,7 @@ def _explained(answer: Answer, solver: Solver, found: dict[str, Candidate | None
         conflict = conflict_of(solver) if answer.status == "infeasible" else None
         return replace(answer, conflict=conflict)
     gpus = tuple(
-        Rival("gpu", gpu.name, found[gpu.name], None if found[gpu.name] else shortfall_of(solver, gpu))
+        _rival("gpu", gpu.name, found[gpu.name], None if found[gpu.name] else shortfall_of(solver, gpu))
         for gpu in answer.world.gpus
         if gpu.name != best.plan.gpu.name
     )
@@ -124,10 +126,18 @@ def _methods(solver: Solver, best: Candidate, found: dict[str, Candidate | None]
             cutoff = amount_of(leader.estimate, solver.objective) * 1.001 if leader else float("inf")
             rival = solver.run(machine, Proof(), method=method, cutoff=cutoff)
             leader = best_of([leader, rival], places, solver.objective)
-        yield Rival("method", method, leader, _nearest(solver, method) if leader is None else None)
+        yield _rival("method", method, leader, _nearest(solver, method) if leader is None else None)
+
+
+def _rival(decision: str, value: str, candidate: Candidate | None, shortfall: Shortfall | None) -> Rival:
+    """A rival; without plan and shortfall there was no time to tell."""
+    return Rival(decision, value, candidate, shortfall, "" if candidate or shortfall else UNDECIDED)
 
 
 def _nearest(solver: Solver, method: str) -> Shortfall | None:
     """The GPU type on which a method fails by least."""
     shortfalls = [shortfall_of(solver, gpu, method) for gpu in solver.world.gpus]
-    return min(shortfalls, key=lambda each: (each.needed or float("inf")) / each.available, default=None)
+    known = [each for each in shortfalls if each is not None]
+    if len(known) < len(shortfalls):
+        return None
+    return min(known, key=lambda each: (each.needed or float("inf")) / max(each.available, 1e-9), default=None)

@@ -153,7 +153,7 @@ def test_flops_of_adapters_are_slightly_too_high() -> None:
 
 
 def test_launched_operators() -> None:
-    """Half of all steps launch within 6% of the operators counted, and all within 31% (GPT-2 with adapters is worst)."""
+    """Half of all steps launch within 6% of the operators counted, all within 31% (GPT-2 with adapters is worst)."""
     errors = []
     for step in expressible_steps():
         if step.row["accum"] != "1":

@@ -390,17 +390,28 @@ class Oracle:
     def among(self, offers: Sequence[Offer]) -> Oracle:
         """The same question with some of the offers only, in the same order."""
         kept = [number for number, names in enumerate(self.plans.names) if names["offer"] in offers]
+        return self._with(kept)
+
+    def of_method(self, method: str) -> Oracle:
+        """The same question with one method only."""
+        kept = [number for number, names in enumerate(self.plans.names) if names["method"] == method]
+        return self._with(kept)
+
+    def _with(self, choices: list[int]) -> Oracle:
+        """The same question with some choices of names only."""
         other = Oracle(self.ask)
-        other.__dict__["grid"], other.__dict__["plans"] = self.grid, self.plans.where(np.isin(self.plans.which, kept))
+        mask = np.isin(self.plans.which, choices)
+        other.__dict__["grid"], other.__dict__["plans"] = self.grid, self.plans.where(mask)
         return other
 
     def feasible(self, objective: str, slack: float = 0.0) -> NDArray[np.bool_]:
-        """Which plans meet all limits; those of time and money give or take a fraction of `slack`.
+        """Which plans meet all limits; those of time and money give or take a fraction (and an amount) of `slack`.
 
         Where memory is what is minimised, the GPU's own is no limit.
         """
         plans, ask = self.plans, self.ask
-        mask = (plans.seconds <= ask.deadline_seconds * (1 + slack)) & (plans.cost <= ask.budget * (1 + slack))
+        in_time = plans.seconds <= ask.deadline_seconds * (1 + slack)
+        mask = in_time & (plans.cost <= ask.budget * (1 + slack) + slack)
         return mask if objective == "memory" else mask & (plans.peak_bytes <= ask.capacity_bytes)
 
     def amount(self, objective: str) -> Amounts:

@@ -6,30 +6,17 @@ import math
 
 import pytest
 from comparison import OBJECTIVES, Objective, agree
-from hypothesis import HealthCheck, Phase, assume, given, seed, settings
+from hypothesis import assume, given, seed
 from hypothesis import strategies as st
 from oracle import Ask, Oracle, every_plan
-from worlds import Tightness, catalog, limited, oracles, scenarios, tightnesses
+from worlds import Tightness, catalog, limited, oracles, scenarios, sized, tightnesses, trials
 
 from planner.scenario.model import Scenario
 from planner.solver.solve import solve
 from planner.solver.world import World
 
-WORLDS = 100
-"""Random worlds of each objective."""
-HEAVY_WORLDS = 1500
-QUICK = settings(
-    max_examples=WORLDS,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-LONG = settings(QUICK, max_examples=HEAVY_WORLDS, derandomize=False)
 
-
-@settings(QUICK, max_examples=8)
+@trials(8)
 @given(scenarios())
 def test_the_arrays_are_the_plans_one_by_one(scenario: Scenario) -> None:
     """On tiny spaces the oracle's arrays hold exactly the legal plans of a plain loop, with the same amounts."""
@@ -69,30 +56,23 @@ def _one_world(scenario: Scenario, tightness: Tightness, objective: Objective) -
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_random_worlds(objective: Objective) -> None:
+@sized(100, 1000)
+def test_random_worlds(objective: Objective, count: int) -> None:
     """The same optimum, the same plan and the same infeasible cases, neither of them rare, for each objective."""
     answers = []
 
     @seed(OBJECTIVES.index(objective))
-    @QUICK
+    @trials(count)
     @given(scenarios(), tightnesses())
     def worlds(scenario: Scenario, tightness: Tightness) -> None:
         answers.append(_one_world(scenario, tightness, objective))
 
     worlds()
-    assert len(answers) >= WORLDS
+    assert len(answers) >= count
     assert 1 / 6 <= answers.count(False) / len(answers) <= 2 / 3
 
 
-@pytest.mark.heavy
-@LONG
-@given(scenarios(), tightnesses(), st.sampled_from(OBJECTIVES))
-def test_many_random_worlds(scenario: Scenario, tightness: Tightness, objective: Objective) -> None:
-    """The same on many more worlds, other ones every time."""
-    _one_world(scenario, tightness, objective)
-
-
-@settings(QUICK, max_examples=15)
+@trials(12)
 @given(scenarios(most_gpus=3), st.sampled_from(("cost", "time")), st.integers(1, 4))
 def test_the_best_gpu_type_wins(scenario: Scenario, prefer: str, workers: int) -> None:
     """Over several GPU types the answer is the cheapest (or fastest) of their optima."""
@@ -121,7 +101,7 @@ def _best(oracle: Oracle, objective: Objective) -> tuple[float, float] | None:
 def test_the_oracle_prefers_the_simpler_plan() -> None:
     """Of plans that cost and take the same, the one whose first differing decision comes first is the best."""
 
-    @settings(QUICK, max_examples=10)
+    @trials(10)
     @given(scenarios())
     def worlds(scenario: Scenario) -> None:
         (oracle,) = oracles(scenario)
@@ -136,7 +116,7 @@ def test_the_oracle_prefers_the_simpler_plan() -> None:
 def test_ask_reads_the_scenario_as_the_solver_does() -> None:
     """The oracle builds the job and the offers itself; they are the solver's."""
 
-    @settings(QUICK, max_examples=20)
+    @trials(20)
     @given(scenarios(most_gpus=2))
     def worlds(scenario: Scenario) -> None:
         world = World(scenario, catalog())

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from comparison import oracle_of
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
-from worlds import catalog, scenarios
+from worlds import catalog, scenarios, trials
 
 import planner.solver.block
 from planner.catalog import Offer
@@ -33,14 +33,6 @@ from planner.solver.session import Solver
 from planner.solver.tabulate import COLUMNS, placed_terms, table_of, tabulate
 from planner.solver.world import World
 
-QUICK = settings(
-    max_examples=30,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
 TERMS: dict[str, dict[str, Any]] = {**PHASES, "host": HOST, **OVERLAPPED, "serial": SERIAL}
 TABLES = ("state", "activation")
 
@@ -56,7 +48,7 @@ def sample(count: int, most: int) -> list[int]:
     return list(range(0, count, max(1, count // most)))[:most]
 
 
-@QUICK
+@trials(20)
 @given(scenarios())
 def test_columns_are_the_sums_of_the_estimators_terms(scenario: Scenario) -> None:
     """Both tables together hold, column by column, the estimate of random plans: memory exactly, seconds to 1e-12."""
@@ -75,7 +67,7 @@ def test_columns_are_the_sums_of_the_estimators_terms(scenario: Scenario) -> Non
                 assert columns[resource] == pytest.approx(sum(terms.values()), rel=1e-12)
 
 
-@QUICK
+@trials(20)
 @given(scenarios())
 def test_each_formula_is_tabulated_as_it_is(scenario: Scenario) -> None:
     """A table of one column without any other term holds that formula's value, formula by formula."""
@@ -133,7 +125,7 @@ def test_each_rule_is_in_one_table() -> None:
     )
 
 
-@QUICK
+@trials(20)
 @given(scenarios(), st.booleans())
 def test_no_plan_is_below_its_bounds(scenario: Scenario, fitting: bool) -> None:
     """Every plan (that fits) has a key, whose bounds on time, cost and peak are not above the plan's own."""
@@ -164,7 +156,7 @@ def _key(offer: Offer, values: dict[str, Any]) -> tuple[Any, ...]:
 SMALL = arrays.arrays(np.float64, (2, 7, 3), elements=st.integers(0, 3).map(float))
 
 
-@settings(QUICK, max_examples=200)
+@trials(100)
 @given(SMALL)
 def test_dominated_rows_lose_to_a_simpler_one(values: NDArray[np.float64]) -> None:
     """A row is dropped exactly if an earlier one of its key is nowhere larger; such a one is among those kept."""
@@ -189,7 +181,7 @@ def solved(world: World, everything: bool = False) -> list[tuple[Any, ...]]:
     return answers
 
 
-@QUICK
+@trials(20)
 @given(scenarios())
 def test_dominance_removes_no_optimum(scenario: Scenario) -> None:
     """Without dropping dominated rows the same plan comes out."""
@@ -204,7 +196,7 @@ def test_dominance_removes_no_optimum(scenario: Scenario) -> None:
         assert solved(world) == quick
 
 
-@settings(QUICK, max_examples=60)
+@trials(40)
 @given(scenarios())
 def test_dropped_offers_are_in_no_better_plan(scenario: Scenario) -> None:
     """With all offers the optimum costs and takes as many steps as with those that no other offer beats."""

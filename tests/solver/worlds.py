@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from oracle import Ask, Oracle
@@ -204,3 +206,20 @@ def oracles(scenario: Scenario) -> list[Oracle]:
     """The oracle of each GPU type on offer, in the catalog's order."""
     offered = {offer.gpu for offer in scenario.offers}
     return [Oracle(Ask(scenario, catalog(), gpu)) for gpu in catalog().gpus if gpu.name in offered]
+
+
+def trials(count: int) -> settings:
+    """So many random worlds: the same ones every time, other ones every time where there are more than a hundred."""
+    return settings(
+        max_examples=count,
+        deadline=None,
+        derandomize=count <= 100,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def sized(quick: int, heavy: int) -> pytest.MarkDecorator:
+    """Run a test with `count` worlds, and among the heavy tests with more."""
+    return pytest.mark.parametrize("count", [quick, pytest.param(heavy, marks=pytest.mark.heavy)])
