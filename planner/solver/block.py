@@ -48,7 +48,7 @@ def state_rows(world: World, family: Family, decisions: dict[str, Any], keys: ND
     memo = Memo()
     for sharding, optimizer in state_choices(family, world.scenario.search):
         chosen = {**columns, "sharding": sharding, "optimizer": optimizer}
-        parts.append(_checked_rows("state", world, chosen, (len(keys), 1), memo=memo))
+        parts.append(_rows("state", world, chosen, legal("state", world, chosen, (len(keys), 1)), memo=memo))
         names.append({"sharding": sharding, "optimizer": optimizer})
     return _undominated(parts, names, keys)
 
@@ -69,35 +69,31 @@ def activation_rows(
     for choice in bounds.choices:
         shape = (len(keys), len(choice.grid()))
         memory = bounds.activation[schedule, start : start + shape[1]]
-        names.extend(choice.rows())
+        names.extend(choice.rows)
         wanted = possible[:, start : start + shape[1]]
         start += shape[1]
         chosen = {**columns, **choice.names(), **choice.numbers()}
-        part = _checked_rows("activation", world, chosen, shape, wanted, only=BEYOND_PHASES)
+        if wanted.any():
+            wanted = wanted & legal("activation on gpu", world, chosen, shape)
+        part = _rows("activation", world, chosen, wanted, only=BEYOND_PHASES)
         part[..., :PHASE_COUNT] += memory
         parts.append(part)
     return _undominated(parts, names, keys)
 
 
-def _checked_rows(
+def _rows(
     table: str,
     world: World,
     chosen: dict[str, Any],
-    shape: tuple[int, int],
-    possible: NDArray[np.bool_] | None = None,
+    wanted: NDArray[np.bool_],
     only: range | None = None,
     memo: Memo | None = None,
 ) -> Table:
-    """Columns of keys x choices (only some of them); infinite where a rule is broken or the row is not `possible`."""
-    if possible is not None and not possible.any():
-        return np.full((*shape, len(COLUMNS)), np.inf)
-    mask = legal(table, world, chosen, shape)
-    if possible is not None:
-        mask &= possible
-    if not mask.any():
-        return np.full((*shape, len(COLUMNS)), np.inf)
-    values = tabulate(table, world.workload, chosen, shape, only=only, memo=memo)
-    values[~mask] = np.inf
+    """Columns of keys x choices (only some of them); infinite where a row is not wanted."""
+    if not wanted.any():
+        return np.full((*wanted.shape, len(COLUMNS)), np.inf)
+    values = tabulate(table, world.workload, chosen, wanted.shape, only=only, memo=memo)
+    values[~wanted] = np.inf
     return values
 
 

@@ -127,7 +127,9 @@ def _bounds(
         chosen = {**columns, **choice.names(), **choice.numbers()}
         shape = (len(rows), len(choice.grid()))
         grid = (kinds, *choice.grid())
-        activation.append(_phases("activation", world, chosen, shape, memo, grid))
+        memory = _phases("activation", world, chosen, shape, memo, grid)
+        # What is illegal on every GPU needs infinitely much.
+        activation.append(np.where(legal("activation", world, chosen, shape)[..., None], memory, np.inf))
         needed = memo.value(STEP_FLOPS, world.workload, chosen, grid)
         flops.append(np.broadcast_to(needed * waiting, shape))
     memory = np.concatenate(activation, axis=1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from math import prod
 from typing import Any
@@ -132,10 +133,10 @@ class ActivationChoice:
         table = np.array(self.grid(), dtype=np.int64).T
         return {name: table[row][None, :] for row, name in enumerate(GRID)}
 
-    def rows(self) -> Iterator[dict[str, Any]]:
+    @cached_property
+    def rows(self) -> tuple[dict[str, Any], ...]:
         """Decision -> value, combination by combination."""
-        for numbers in self.grid():
-            yield {**self.names(), **dict(zip(GRID, numbers, strict=True))}
+        return tuple({**self.names(), **dict(zip(GRID, numbers, strict=True))} for numbers in self.grid())
 
 
 def activation_choices(stack: Stack, world: World) -> list[ActivationChoice]:

@@ -18,7 +18,7 @@ from planner.solver.world import World
 
 @cache
 def rules_of(table: str) -> tuple[Rule, ...]:
-    """Rules of one table, "state" or "activation"; of whole plans, those on "family", "family on gpu" and "machine".
+    """Rules that concern one thing: "state", "activation", "family" (the last two also "... on gpu") or "machine".
 
     PlannerError if a rule mixes local decisions of both tables, or the machine with names of the family.
     """
@@ -30,8 +30,10 @@ def _table_of(rule: Rule) -> str:
     in_state, in_activation = names & set(STATE_LOCAL), names & set(ACTIVATION_LOCAL)
     if in_state and in_activation:
         raise PlannerError(f"the rule that {rule.sentence} mixes both tables")
-    if in_state or in_activation:
-        return "state" if in_state else "activation"
+    if in_state:
+        return "state"
+    if in_activation:
+        return "activation on gpu" if "gpu" in names else "activation"
     if not names & {each.name for each in fields(Family)}:
         return "machine"
     if names & {"offer", "gpus_per_node"}:

@@ -190,7 +190,8 @@ class MachineSearch:
 
     def _possible(self, bounds: FamilyBounds, keys: Keys, limit: float) -> NDArray[np.bool_]:
         """Which activation rows of some keys of a family may fit and stay within the limit of the objective."""
-        fits: NDArray[np.bool_] = bounds.peak[keys.schedule] <= self._room
+        room = min(self._room, limit) if self.objective == "memory" else self._room
+        fits: NDArray[np.bool_] = bounds.peak[keys.schedule] <= room
         if self.objective == "memory" or limit == float("inf"):
             return fits
         step = bounds.row_seconds(self.world, self.gpu, keys.schedule)

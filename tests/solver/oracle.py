@@ -68,6 +68,8 @@ ACTIVATIONS: dict[str, tuple[str, ...]] = {
     "loss": decisions.LOSSES,
 }
 
+RECORDS = ("gpu", "offer", "stack")
+
 Numbers = NDArray[np.int64]
 Amounts = NDArray[np.float64]
 
@@ -297,9 +299,10 @@ class Oracle:
     def _evaluate(self, function: Callable[..., Any], names: dict[str, Any]) -> Any:
         """A formula or rule for the whole grid, computed once for all choices that agree in what it reads."""
         key = (function, *_read(_names_read((function,)), names))
-        if key not in self._values:
-            self._values[key] = call(function, self.ask.workload, self._arguments(names))
-        return self._values[key]
+        known = self._values.get(key)
+        if known is None:
+            known = self._values[key] = call(function, self.ask.workload, self._arguments(names))
+        return known
 
     def _legal(self, mask: NDArray[np.bool_], before: dict[str, Any], more: dict[str, Any]) -> NDArray[np.bool_]:
         """Which rows of `mask` also meet the rules that can be told once `more` names are known."""
@@ -323,7 +326,13 @@ class Oracle:
         return mask
 
     def _rounded(self, function: Callable[..., Any], names: dict[str, Any]) -> Any:
-        return np.ceil(np.asarray(self._evaluate(function, names)) / KIB) * KIB
+        """Memory of a term, rounded up to whole KiB, for the whole grid."""
+        key = ("KiB", function, *_read(_names_read((function,)), names))
+        known = self._values.get(key)
+        if known is None:
+            value = call(function, self.ask.workload, self._arguments(names))
+            known = self._values[key] = np.ceil(np.asarray(value) / KIB) * KIB
+        return known
 
     def _total_bytes(self, terms: tuple[Callable[..., Any], ...], names: dict[str, Any]) -> Amounts:
         """The sum of terms, each rounded up to whole KiB."""
@@ -479,11 +488,12 @@ def _names_read(functions: tuple[Callable[..., Any], ...]) -> tuple[str, ...]:
     return tuple(name for name in read if name not in NUMBERS)
 
 
-def _read(decisions_read: tuple[str, ...], names: dict[str, Any]) -> Iterator[Any]:
+def _read(decisions_read: tuple[str, ...], names: dict[str, Any]) -> list[Any]:
     """What tells one choice of names from another for a function that reads these decisions."""
-    for name in decisions_read:
-        value = names["offer"].gpus_per_node if name == "gpus_per_node" else names[name]
-        yield value if isinstance(value, str | int) else id(value)
+    return [
+        names["offer"].gpus_per_node if name == "gpus_per_node" else id(names[name]) if name in RECORDS else names[name]
+        for name in decisions_read
+    ]
 
 
 @cache

@@ -119,7 +119,7 @@ def test_a_rule_of_both_tables_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_each_rule_is_in_one_table() -> None:
     """Every rule is checked once: for rows of a table, for a family, a family on a GPU type, or a machine."""
-    places = ("state", "activation", "family", "family on gpu", "machine")
+    places = ("state", "activation", "activation on gpu", "family", "family on gpu", "machine")
     assert sorted(rule.sentence for place in places for rule in rules_of(place)) == sorted(
         rule.sentence for rule in RULES
     )
