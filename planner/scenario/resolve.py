@@ -92,7 +92,7 @@ def _offer(written: OfferSchema, file: str, reading: Reading) -> Offer:
         currency=written.price.currency,
         observed=written.observed or reading.as_of,
         retrieved=reading.as_of,
-        source=f"your own price in {file}",
+        source=f"your own price in {Path(file).name}",
         quality="given in the scenario",
     )
 
