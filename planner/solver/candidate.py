@@ -27,7 +27,8 @@ class Resolution:
     """The steps in which costs and durations are compared: within one step they are equal, and simplicity decides.
 
     Nobody wants a rarer optimizer to save a thousandth of a cent. A step of what is preferred is between a thousandth
-    and a ten-thousandth of the least that any plan could cost or take; of the other, a tenth to a hundredth.
+    and a ten-thousandth of the least that any plan could cost or take; of the other, a tenth to a hundredth. Costs are
+    never told apart below `LEAST_COST_STEP`.
     """
 
     cost: float

@@ -163,7 +163,7 @@ def test_conflict(name: str) -> None:
     check_conflict(world, answer.conflict)
 
 
-@sized(2, 150)
+@sized(1, 150)
 def test_conflicts_of_random_worlds(count: int) -> None:
     """So does each claim of the conflicts of random worlds."""
 

@@ -168,8 +168,8 @@ class Tightness:
 
     deadline: tuple[float, float] | None
     budget: tuple[float, float] | None
-    memory: float | None
-    """Share of the GPU's memory that stays free."""
+    memory: tuple[float, float] | None
+    """Among the peaks that fit the GPU; None leaves free what is usual."""
 
 
 @st.composite
@@ -178,16 +178,16 @@ def tightnesses(draw: st.DrawFn) -> Tightness:
     rank = st.sampled_from((0.0, 0.02, 0.1, 0.3, 1.0))
     factor = st.sampled_from((1.0, 1 + 1e-5, 1 - 1e-5, 1.3, 1 - 6e-5, 1.02, 0.8))
     limit = st.one_of(st.none(), st.tuples(rank, factor))
-    share = draw(st.sampled_from((None, 0.3, 0.6, 0.9, 0.97)))
-    return Tightness(draw(limit), draw(limit), share)
+    memory = st.one_of(st.none(), st.tuples(rank, st.sampled_from((1.0, 1 + 1e-5, 1.3, 1 - 1e-5))))
+    return Tightness(draw(limit), draw(limit), draw(memory))
 
 
 def limited(oracle: Oracle, tightness: Tightness) -> Oracle:
     """The same plans under limits that are put among the amounts of those that fit the GPU."""
     gpu, plans, scenario = oracle.ask.gpu, oracle.plans, oracle.ask.scenario
-    share = tightness.memory
-    reserve = None if share is None else int(gpu.memory_bytes * share)
-    fitting = plans.peak_bytes <= gpu.memory_bytes * (1 - (share or 0.0))
+    room = _among(plans.peak_bytes[plans.peak_bytes <= gpu.memory_bytes], tightness.memory)
+    reserve = None if room is None else gpu.memory_bytes - int(room)
+    fitting = plans.peak_bytes <= gpu.memory_bytes - (reserve or 0)
     chosen = fitting if fitting.any() else np.ones(len(plans), dtype=bool)
     deadline = _among(plans.seconds[chosen], tightness.deadline)
     budget = _among(plans.cost[chosen], tightness.budget)
