@@ -113,7 +113,8 @@ def check_changes(answer: Answer) -> None:
             assert change.candidate.plan == changed
             assert change.candidate.estimate == world.estimate(changed)
             assert change.broken == broken(world, change.candidate.estimate)
-            better = not change.broken and amount_of(change.candidate, "cost") < 0.998 * amount_of(answer.best, "cost")
+            saved = amount_of(answer.best, "cost") - amount_of(change.candidate, "cost")
+            better = not change.broken and saved > max(0.002 * amount_of(answer.best, "cost"), 0.0011)
             assert not better or world.scenario.prefer == "time" or not allowed(world, change.candidate.plan)
 
 

@@ -30,7 +30,7 @@ CUT: dict[str, Any] = {
     "expert_parallel": (1, 2),
 }
 """What is left of decisions that a scenario leaves free."""
-MOST_GPU_TYPES, MOST_OFFERS = 2, 4
+MOST_GPU_TYPES, MOST_OFFERS = 2, 3
 
 OWN = {
     "7b full on one card": """
