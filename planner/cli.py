@@ -6,17 +6,19 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from planner import __version__, console
-from planner.errors import ExitCode, InputError
+from planner.errors import ExitCode, InputError, Problem
 
 if TYPE_CHECKING:
     from planner.catalog import Catalog
+    from planner.measured.validate import Validation
     from planner.scenario.model import Scenario
     from planner.solver.answer import Answer
+    from planner.solver.given import Evaluation
 
 WORST_FIRST = (ExitCode.BAD_INPUT, ExitCode.UNDECIDED, ExitCode.INFEASIBLE, ExitCode.PLAN)
 """Several files end with the first of these that any of them has."""
@@ -26,11 +28,15 @@ EXIT_CODES = {
     "infeasible": ExitCode.INFEASIBLE,
     "unknown": ExitCode.UNDECIDED,
 }
+FIT_CODES = {True: ExitCode.PLAN, False: ExitCode.INFEASIBLE, None: ExitCode.UNDECIDED}
+"""Whether a given plan keeps its limits."""
 HELP = """The cheapest way to train a model that really fits and finishes in time, with a proof.
 
 \b
   planner solve scenario.yaml            the answer, for people
   planner solve scenario.yaml --format json
+  planner estimate plan.yaml             what a plan of your own needs, takes and costs
+  planner validate runs.csv              predictions beside measured runs
   planner catalog offers H100 spot       what is known of prices
   planner schema > scenario.schema.json  for editors
 
@@ -55,12 +61,57 @@ Exit code:
   4  undecided in the time given
 Of several files the worst counts: 2 before 4 before 3 before 0.
 """
-SCHEMA_HELP = """Print the JSON schema of a scenario file, or of the answer that --format json prints.
+ESTIMATE_HELP = """Estimate the plan that each scenario FILE gives: memory, time, money, and whether it fits.
+
+A FILE gives its plan in a `plan` section, where the plan of `planner solve --format json` can be pasted, or by a search
+that leaves one value of each decision. What follows from the rest may be left out; what is missing is said, with the
+values allowed. Without an offer the one is taken that serves the plan best; a plan that nobody rents out has no cost.
+
+\b
+Examples:
+  planner estimate plan.yaml
+  planner estimate plan.yaml --details
+  planner estimate a.yaml b.yaml --format json > estimates.json
+
+One FILE with --format json prints one document (see `planner schema estimate`). Several print a list of documents in
+the order of the files, null for a file that cannot be used.
+
+\b
+Exit code:
+  0  the plan fits within all limits
+  2  bad input: decisions are missing or not legal together
+  3  the plan breaks a limit
+  4  a budget is given and no price is known
+Of several files the worst counts: 2 before 4 before 3 before 0.
+"""
+VALIDATE_HELP = """Predict measured training runs, and compare.
+
+FILE is a table of runs, one a line, whose columns are the decisions of a plan and what was measured. Its format is
+described in measurements/published/COLUMNS.md. Every row is predicted as any other plan is: peak memory (allocated,
+reserved, of the process), whether it fits its GPU, and speed.
+
+\b
+Examples:
+  planner validate measurements/published/memory.csv
+  planner validate runs.csv --architectures models.csv
+  planner validate runs.csv --format json > comparison.json
+
+Rows that are wrong are reported as FILE:LINE column NAME, and all others are compared. Several FILEs are compared as
+one. What --format json prints is described by `planner schema validation`.
+
+\b
+Exit code:
+  0  every row could be read
+  2  bad input: a row, or a file, is malformed
+"""
+SCHEMA_HELP = """Print the JSON schema of a scenario file, or of the answers that --format json prints.
 
 \b
 Examples:
   planner schema > scenario.schema.json
   planner schema answer
+  planner schema estimate
+  planner schema validation
 """
 FORMULAS_HELP = """Print the formulas behind every number: unit, source, validity and error.
 
@@ -93,6 +144,8 @@ class Described(StrEnum):
 
     scenario = "scenario"
     answer = "answer"
+    estimate = "estimate"
+    validation = "validation"
 
 
 class CatalogName(StrEnum):
@@ -196,17 +249,20 @@ def _print_json(answers: list[Answer | None]) -> list[Answer | None]:
     """One document for one scenario, a list for several; nothing for one that cannot be used. Returns the answers."""
     from planner.report.document import document
 
-    documents = [document(each) if each else None for each in answers]
+    _print_documents([document(each) if each else None for each in answers])
+    return answers
+
+
+def _print_documents(documents: list[dict[str, Any] | None]) -> None:
+    """The only document, or a list of several."""
     if len(documents) > 1:
         console.print_json(documents)
     elif documents[0] is not None:
         console.print_json(documents[0])
-    return answers
 
 
 def _print_reports(answers: Iterable[Answer | None], details: bool, files: int) -> list[Answer | None]:
     """Each report as soon as its answer is known, under the name of its file if there are several."""
-    from planner.report.page import Page
     from planner.report.text import report
 
     printed = []
@@ -215,16 +271,138 @@ def _print_reports(answers: Iterable[Answer | None], details: bool, files: int) 
         if each is None:
             continue
         if files > 1:
-            title = Page(console.page_width())
-            title.line(f"=== {each.world.scenario.file}", "bold")
-            console.print_page(title)
+            _print_title(each.world.scenario.file)
         console.print_page(report(each, details=details, width=console.page_width(), ascii_only=console.ascii_only()))
     return printed
 
 
-@app.command(help=SCHEMA_HELP, short_help="Print the JSON schema of scenarios or answers.")
+def _print_title(file: str) -> None:
+    """The name of a file above what is said of it."""
+    from planner.report.page import Page
+
+    title = Page(console.page_width())
+    title.line(f"=== {file}", "bold")
+    console.print_page(title)
+
+
+@app.command(help=ESTIMATE_HELP, short_help="Estimate given plans.", no_args_is_help=True)
+def estimate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Scenarios in YAML.")],
+    output: FormatOption = Format.text,
+    details: Annotated[bool, typer.Option("--details", help="Print every term and assumption.")] = False,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="Stands in for today where a scenario has no as_of, such as 2026-01-31."
+        ),
+    ] = None,
+) -> None:
+    """See ESTIMATE_HELP."""
+    with console.guarded():
+        from planner.catalog import load_catalog
+        from planner.report.document import given_document
+
+        catalog = load_catalog()
+        evaluations = [_evaluation(path, catalog, as_of) for path in files]
+        if output is Format.json:
+            _print_documents([given_document(each) if each else None for each in evaluations])
+        else:
+            _print_evaluations(evaluations, details)
+        codes = {FIT_CODES[each.fits] if each else ExitCode.BAD_INPUT for each in evaluations}
+    raise typer.Exit(next(code for code in WORST_FIRST if code in codes))
+
+
+def _evaluation(path: Path, catalog: Catalog, as_of: datetime | None) -> Evaluation | None:
+    """The evaluation of the plan in a file; None after its problems have been told."""
+    from planner.scenario.read import scenario_in
+    from planner.scenario.source import read_text
+    from planner.scenario.yaml_lines import parse_yaml
+    from planner.solver.given import evaluate_given
+    from planner.solver.world import World
+
+    try:
+        document = parse_yaml(read_text(path), str(path))
+        today = as_of.date() if as_of else None
+        scenario = scenario_in(document, folder=path.parent, catalog=catalog, today=today)
+        return evaluate_given(World(scenario, catalog), document)
+    except InputError as error:
+        console.tell_problems(error)
+        return None
+
+
+def _print_evaluations(evaluations: list[Evaluation | None], details: bool) -> None:
+    """One page after the other, under the names of the files if there are several."""
+    from planner.report.given import given_report
+
+    for each in evaluations:
+        if each is None:
+            continue
+        if len(evaluations) > 1:
+            _print_title(each.world.scenario.file)
+        page = given_report(each, details=details, width=console.page_width(), ascii_only=console.ascii_only())
+        console.print_page(page)
+
+
+@app.command(help=VALIDATE_HELP, short_help="Compare predictions with measured runs.", no_args_is_help=True)
+def validate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Measured runs in CSV.")],
+    architectures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Models of the runs that the catalog lacks.  [default: architectures.csv beside each file]",
+        ),
+    ] = None,
+    output: FormatOption = Format.text,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the comparison as a Markdown document.")
+    ] = None,
+) -> None:
+    """See VALIDATE_HELP."""
+    with console.guarded():
+        from planner.catalog import load_catalog
+        from planner.measured.validate import validate_files
+
+        progress = console.Progress()
+        try:
+            found = validate_files(files, load_catalog(), architectures=architectures, listen=progress)
+        finally:
+            progress.clear()
+        if found.files:
+            _print_validation(found, output, report)
+        for file, columns in found.ignored.items():
+            console.tell(f"{file}: ignored, since the format has no such column: {', '.join(columns)}")
+        if found.problems:
+            raise InputError(found.problems)
+
+
+def _print_validation(found: Validation, output: Format, report: Path | None) -> None:
+    """A comparison on stdout, and as a document in the file `report`."""
+    from planner.report.accuracy import accuracy_markdown
+    from planner.report.validation import validation_page
+    from planner.report.validation_document import validation_document
+
+    if output is Format.json:
+        console.print_json(validation_document(found))
+    else:
+        console.print_page(validation_page(found, width=console.page_width()))
+    if report:
+        _write_report(report, accuracy_markdown(found))
+
+
+def _write_report(path: Path, text: str) -> None:
+    """Text into a file. Error: InputError if it cannot be written."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError([Problem(str(path), 0, 0, "", f"cannot be written: {error.strerror}")]) from None
+
+
+@app.command(help=SCHEMA_HELP, short_help="Print the JSON schema of scenarios or documents.")
 def schema(
-    of: Annotated[Described, typer.Argument(metavar="[WHAT]", help="scenario or answer.")] = Described.scenario,
+    of: Annotated[
+        Described, typer.Argument(metavar="[WHAT]", help="scenario, answer, estimate or validation.")
+    ] = Described.scenario,
 ) -> None:
     """See SCHEMA_HELP."""
     with console.guarded():
@@ -232,10 +410,14 @@ def schema(
             from planner.scenario.schema import scenario_json_schema
 
             console.print_json(scenario_json_schema())
-        else:
-            from planner.report.schema import answer_json_schema
+        elif of is Described.validation:
+            from planner.report.validation_document import validation_json_schema
 
-            console.print_json(answer_json_schema())
+            console.print_json(validation_json_schema())
+        else:
+            from planner.report.schema import answer_json_schema, estimate_json_schema
+
+            console.print_json(answer_json_schema() if of is Described.answer else estimate_json_schema())
 
 
 @app.command(help=FORMULAS_HELP, short_help="Print the formulas behind every number.")

@@ -205,6 +205,21 @@ def format_bytes(count_bytes: float) -> str:
     return f"{count_bytes:.0f} B"
 
 
+def format_share(share: float) -> str:
+    """A probability or a share in percent, with as many digits as tell it from 0 and 1; never rounded to either.
+
+    >>> format_share(0.5), format_share(0.9964), format_share(0.99997), format_share(0.999999999)
+    ('50%', '99.6%', '99.99%', '>99.99%')
+    """
+    if share in (0, 1):
+        return f"{share:.0%}"
+    if min(share, 1 - share) < 0.0001:
+        return "<0.01%" if share < 0.5 else ">99.99%"
+    digits = 0 if 0.1 <= share <= 0.9 else 1 if 0.002 <= share <= 0.998 else 2
+    scale = 10**digits
+    return f"{math.floor(share * 100 * scale) / scale:.{digits}f}%"
+
+
 def format_seconds(seconds: float) -> str:
     """A duration in the unit a person would say it in.
 

@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 import planner
 from planner.catalog import load_catalog
 from planner.cli import app
-from planner.report.evidence import MEMORY_LARGEST_ERROR, MEMORY_MEDIAN_ERROR, TRACED_STEPS
 from planner.scenario.schema import scenario_json_schema
 
 ROOT = Path(__file__).parents[1]
@@ -115,14 +114,6 @@ def test_links_lead_somewhere(document: Path) -> None:
     links = re.findall(r"\]\(([^)]+)\)", document.read_text(encoding="utf-8"))
     missing = [link for link in links if "://" not in link and not (document.parent / link).exists()]
     assert not missing
-
-
-def test_stated_accuracy_is_that_of_the_report() -> None:
-    """The README claims no other errors than the answers do."""
-    text = " ".join(README.split())
-    assert f"{TRACED_STEPS} traced training steps" in text
-    assert f"within {MEMORY_MEDIAN_ERROR:.2%}" in text
-    assert f"all within {MEMORY_LARGEST_ERROR:.1%}" in text
 
 
 def test_changelog_has_this_version() -> None:

@@ -19,6 +19,7 @@ from planner.catalog.gpu import Gpu
 from planner.catalog.names import by_folded_name, resolve
 from planner.catalog.offer import Offer, duplicate_offers
 from planner.catalog.record import Record
+from planner.catalog.spread import Spreads
 from planner.catalog.stack import Stack
 from planner.errors import CatalogError
 
@@ -55,7 +56,14 @@ class Catalog:
     @cached_property
     def stacks(self) -> tuple[Stack, ...]:
         """All training stacks of `stacks.yaml`, in file order."""
-        return _named(self.directory / "stacks.yaml", Stack)
+        stacks = _named(self.directory / "stacks.yaml", Stack)
+        return tuple(stack.model_copy(update={"spread": self.spreads.of(stack.name)}) for stack in stacks)
+
+    @cached_property
+    def spreads(self) -> Spreads:
+        """How far measured memory lies from the estimate, of `uncertainty.yaml`; `stacks` joins them to the stacks."""
+        path = self.directory / "uncertainty.yaml"
+        return _checked(Spreads, _read(path), path.name)
 
     @cached_property
     def currencies(self) -> Currencies:
@@ -122,10 +130,28 @@ def _records(path: Path, record: type[AnyRecord]) -> tuple[AnyRecord, ...]:
     content = _read(path)
     if not isinstance(content, dict) or list(content) != [key] or not isinstance(content[key], list):
         raise CatalogError(f'{path.name}: must be a mapping with the one key "{key}", a list of entries')
+    known: dict[object, dict[str, object]] = {}
     return tuple(
-        _checked(record, entry, f"{path.name}: entry {number}{_label(entry)}")
+        _checked(record, _completed(entry, known, f"{path.name}: entry {number}"), _place(path, number, entry))
         for number, entry in enumerate(content[key], start=1)
     )
+
+
+def _completed(entry: Any, known: dict[object, dict[str, object]], where: str) -> Any:
+    """An entry with what it leaves out taken from an earlier one, which it names under `like`."""
+    if not isinstance(entry, dict):
+        return entry
+    if "like" in entry:
+        if entry["like"] not in known:
+            raise CatalogError(f"{where}: like: no earlier entry is called {entry['like']}")
+        entry = {**known[entry["like"]], "aliases": [], **entry}
+        del entry["like"]
+    known[entry.get("name")] = entry
+    return entry
+
+
+def _place(path: Path, number: int, entry: object) -> str:
+    return f"{path.name}: entry {number}{_label(entry)}"
 
 
 def _read(path: Path) -> Any:

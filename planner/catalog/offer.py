@@ -47,6 +47,11 @@ class Offer(SourcedRecord):
         """`aws p5.48xlarge us-east-1 spot`: what a person looks for on the provider's page."""
         return " ".join(part for part in (self.provider, self.instance, self.region, self.tier, self.kind) if part)
 
+    @property
+    def is_priced(self) -> bool:
+        """Whether the price is known."""
+        return self.price_per_gpu_hour.is_finite()
+
     def age_days(self, today: date) -> int:
         """Days since the price was seen."""
         return (today - self.observed).days
@@ -54,6 +59,22 @@ class Offer(SourcedRecord):
     def is_stale(self, today: date) -> bool:
         """Whether the price is older than 90 days."""
         return self.age_days(today) > STALE_AFTER_DAYS
+
+
+class UnpricedOffer(Offer):
+    """A machine for a GPU that nobody rents out at a known price: its price, and so every cost, is not a number."""
+
+    provider: str = "no offer known"
+    kind: Literal["on-demand", "spot", "reserved"] = "on-demand"
+    price_per_gpu_hour: Decimal = Field(default=Decimal("NaN"), allow_inf_nan=True)
+    currency: str = "USD"
+    quality: str = "no price"
+    source: str = "no offer is known"
+
+    @property
+    def name(self) -> str:
+        """What stands where a plan names its offer."""
+        return self.provider
 
 
 def duplicate_offers(offers: Sequence[Offer]) -> list[tuple[int, int]]:

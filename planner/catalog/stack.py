@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
+from typing import Any
+
 from pydantic import Field
 
 from planner.catalog.record import Record, SourcedRecord
+from planner.catalog.software import Software, version_key
+from planner.catalog.spread import Spread
 
 
 class Precision(Record):
@@ -21,6 +26,7 @@ class Precision(Record):
     grad_dtype: str
     autocast: bool = False
     adapter_dtype: str = ""
+    state_dtype: str = Field(default="", description="of each optimizer state, where it is not the usual one")
 
 
 class Sharding(Record):
@@ -29,6 +35,24 @@ class Sharding(Record):
     name: str
     methods: tuple[str, ...]
     offloads: tuple[str, ...] = ("none",)
+
+
+class Past(SourcedRecord):
+    """What a stack did before a version of a package, or where a package is missing."""
+
+    package: str = Field(description="its name on the package index; several with spaces between them")
+    before: str = Field(default="", description="the first version that does it no more; blank: without the package")
+    released: date | None = Field(default=None, description="of that version; decides where no version is stated")
+    changes: dict[str, Any]
+
+    def applies(self, software: Software) -> bool:
+        """Whether a run with this software did it."""
+        if not self.before:
+            return software.lacks(*self.package.split())
+        known = software.version(self.package)
+        if known is not None:
+            return known < version_key(self.before)
+        return self.released is not None and software.day is not None and software.day < self.released
 
 
 class Stack(SourcedRecord):
@@ -43,6 +67,9 @@ class Stack(SourcedRecord):
     shardings: tuple[Sharding, ...]
     attentions: tuple[str, ...]
     checkpointings: tuple[str, ...] = ("none", "full")
+    selective: str = Field(
+        default="products", description="what selective checkpointing runs again: every second product, or attention"
+    )
     partial_checkpointing: bool = Field(default=False, description="full checkpointing on some of the layers only")
     losses: tuple[str, ...] = ("full",)
     mlp_tiling: bool = False
@@ -51,10 +78,69 @@ class Stack(SourcedRecord):
     logit_forward_bytes: float = Field(gt=0, description="bytes per logit alive at the end of a full loss's forward")
     logit_backward_bytes: float = Field(gt=0, description="bytes per logit alive in a full loss's backward")
     optimizer_temporary_states: float = Field(ge=0, description="temporaries of step(), in sets of one state")
+    optimizer_loops: bool = Field(default=False, description="AdamW updates one tensor after another")
+    autocasts: bool = Field(default=True, description="false: a hand-written loop without autocast")
+    keeps_logits: bool = Field(default=False, description="the logits stay alive until the step ends")
+    kbit_keeps_inputs: bool = Field(default=False, description="every quantised layer keeps its input")
+    kbit_kept_graphs: int = Field(default=2, ge=1, le=2, description="graphs whose quantised layers' inputs are alive at once")
+    gradient_conversion_bytes: float = Field(
+        default=0, ge=0, description="per parameter of a shard, while 16-bit gradients are made fp32 for the optimizer"
+    )
+    steps_in_backward: bool = Field(
+        default=False, description="full fine-tuning updates each parameter in the backward pass and frees its gradient"
+    )
+    step_frees_gradients: bool = Field(
+        default=False, description="the step first frees gradients of other ranks' parameters"
+    )
     kbit_upcast: bool = Field(default=False, description="parameters that are not quantised are kept in fp32")
     communication_bucket_bytes: int = Field(default=0, ge=0, description="flat buffers of the sharding engine")
+    keeps_root: bool = Field(default=True, description="FSDP leaves embedding and head gathered after the forward pass")
+    unsharded_gradient_bytes: float = Field(
+        default=0, ge=0, description="per parameter of a block, besides the gradients that are being reduced"
+    )
     ddp_bucket_copies: float = Field(default=1.0, ge=0, description="copies of the gradients in DDP's buckets")
+    keeps_input_gradients: bool = Field(
+        default=False, description="block inputs and their gradients live until a frozen base's backward pass ends"
+    )
+    fused_blocks: bool = Field(
+        default=False, description="norms keep their input only, gated MLPs the two inputs of their product"
+    )
+    model_code: str = Field(default="transformers", description="whose blocks run: transformers, litgpt or torchtune")
+    adapter_dropout: bool = Field(default=False, description="adapters drop out their input by default")
+    quantises_head: bool = Field(default=False, description="a quantised base includes the output head")
+    dequantised_copies: float = Field(default=1, ge=1, description="of a dequantised weight, in 16 bit, at once")
+    chunked_logit_bytes: float = Field(
+        default=0, ge=0, description="bytes per logit of all chunks; 0: each is differentiated before the next is made"
+    )
+    chunk_bytes: float | None = Field(default=None, description="bytes per logit of one chunk; unset: logit_backward_bytes")
+    compiled: bool = Field(default=False, description="torch.compile fuses element-wise work")
+    fused_kernels: str = Field(default="none", description="none, liger, unsloth, foak or other")
+    loss_chunks: int = Field(default=8, ge=2, description="chunks of a chunked loss where nothing says how many")
+    loss_chunk_tokens: int = Field(default=0, ge=0, description="positions of one chunk, where that is what is fixed")
+    history: tuple[Past, ...] = ()
+    spread: Spread = Field(default=Spread(), description="joined from uncertainty.yaml on loading")
+    common: bool = Field(default=True, description="searched without being named")
+    unsharded_loading: tuple[str, ...] = Field(
+        default=(), description="methods whose weights are whole on every GPU before they are sharded"
+    )
     kernel_efficiency_fraction: float = Field(gt=0, le=1.2, description="relative to the seed efficiency of the GPU")
+
+    def as_of(self, software: Software) -> Stack:
+        """This stack as it was with these versions."""
+        changes = {
+            name: value for past in self.history if past.applies(software) for name, value in past.changes.items()
+        }
+        return self.model_copy(update=changes)
+
+    def nearest_precision(self, method: str, base_dtype: str, master_weights: str, grad_dtype: str) -> Precision:
+        """The precision that shares most with these values; the first of equals."""
+        wanted = (base_dtype, master_weights, grad_dtype)
+
+        def likeness(each: Precision) -> tuple[bool, int]:
+            own = (each.base_dtype, each.master_weights, each.grad_dtype)
+            return each.method == method, sum(one == other for one, other in zip(own, wanted, strict=True))
+
+        return max(self.precisions, key=likeness)
 
     def precision(self, method: str, base_dtype: str, master_weights: str) -> Precision:
         """The precision with these values. Raises LookupError if the stack has none."""

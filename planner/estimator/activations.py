@@ -1,25 +1,37 @@
-"""Memory of what the forward pass saves for the backward pass, and of the backward pass's own temporaries.
+"""Memory of what the forward pass saves for the backward pass, at each phase of a step.
 
-Everything is counted per token that a GPU holds (micro_batch x sequence / context_parallel) and per block, from what
-autograd really keeps. T is such a token count, h hidden, q and kv the widths of queries and of keys or values, i the
-MLP's width, e the bytes of the compute dtype.
+T is the number of tokens of one micro-batch on a GPU (micro_batch x sequence / context_parallel). What one block keeps
+comes from its code, run on the tape (see `planner.estimator.block`).
 """
 
 from __future__ import annotations
 
 from planner.catalog.stack import Stack
-from planner.estimator.arrays import larger, smaller
+from planner.estimator.arrays import smaller
 from planner.estimator.formula import call, formula
-from planner.estimator.saved import (
-    block_saved_bytes,
-    local_tokens,
-    mlp_saved_bytes,
-    mlp_width,
-    outer_saved_bytes,
-    residual_bytes,
-    selective_saved_bytes,
-)
-from planner.estimator.workload import DTYPE_BYTES, Workload
+from planner.estimator.saved import Blocks, plan_blocks
+from planner.estimator.tape import ACTIVATION
+from planner.estimator.workload import Workload
+
+
+def stored_bytes(blocks: Blocks, checkpointing: str, checkpointed_layers: int, layers: int, offload: str) -> float:
+    """Bytes that the blocks of a stage keep for one micro-batch.
+
+    (layers - k) whole blocks and k that keep only part; nothing before the first adapter needs a gradient, so that the
+    first block keeps less if it is not checkpointed.
+    """
+    chosen = smaller(checkpointed_layers, layers) * (checkpointing != "none")
+    whole = (layers - chosen) * blocks.kept() + (blocks.kept(first=True) - blocks.kept()) * (chosen == 0)
+    if offload == "activations":
+        return whole + 2 * blocks.kept_input()
+    return whole + chosen * partly_kept_bytes(blocks, checkpointing)
+
+
+def partly_kept_bytes(blocks: Blocks, checkpointing: str) -> float:
+    """Bytes that one checkpointed block keeps."""
+    if checkpointing == "selective":
+        return blocks.kept_selectively()
+    return blocks.kept_input() + blocks.held()
 
 
 @formula
@@ -42,36 +54,25 @@ def activation_bytes(
     pipeline_parallel: int,
     context_parallel: int,
 ) -> float:
-    """Bytes of all saved activations when the forward pass ends.
+    """Bytes of all saved activations when the forward pass has ended.
 
-    T x (in_flight x ((layers - k) x block + k x kept) + outer), k checkpointed layers of a stage; outer is the final
-    norm and the like. A fully checkpointed block keeps its input, h elements of the residual stream; a selectively
-    checkpointed one about half of a block. On the first pipeline stage min(p, m) micro-batches are in flight (1F1B).
-    Offloaded activations leave two blocks' inputs.
-    Source: what autograd saves, operator by operator (see `block_saved_bytes`); 1F1B, arXiv 2104.04473.
-    Valid for: decoder blocks of the catalog's families; dropout 0.
-    Error: within 0.4% of traced forward passes without checkpointing and fused attention, 1.3% with eager attention.
+    T x (in_flight x ((layers - k) x block + k x kept) + ends), k checkpointed layers of a stage; ends is the final norm
+    and the like. A fully checkpointed block keeps its input, h elements of the residual stream; a selectively
+    checkpointed one about half of a block. On the first pipeline stage min(p, m) micro-batches are in flight (1F1B),
+    more if it is interleaved (see `Workload.in_flight`). Offloaded activations leave two blocks' inputs.
+    Source: what autograd saves, operation by operation (see `planner.estimator.block`); 1F1B, arXiv 2104.04473.
+    Valid for: decoder blocks of the catalog's families.
+    Error: within 0.1% of the activations at traced peaks that lie between forward and backward pass.
     """
-    precision = stack.precision(method, base_dtype, master_weights)
-    element, residual = DTYPE_BYTES[compute_dtype], residual_bytes(stack, precision)
-    whole = block_saved_bytes(workload, stack, precision, compute_dtype, attention, mlp_chunks, tensor_parallel)
-    kept_input = residual * workload.architecture.hidden / tensor_parallel
+    inside = plan_blocks(workload, locals())
     layers = workload.stage_layers(pipeline_parallel)
-    chosen = smaller(checkpointed_layers, layers)
-    kept = kept_input
-    if checkpointing == "selective":
-        kept = selective_saved_bytes(whole, workload, element, tensor_parallel)
-    if offload == "activations":
-        stored = 2 * kept_input + (layers - chosen) * whole
-    else:
-        stored = (layers - chosen) * whole + chosen * kept
-    in_flight = smaller(pipeline_parallel, gradient_accumulation)
-    outer = outer_saved_bytes(workload, precision, element, residual, attention) / tensor_parallel
-    return local_tokens(workload, micro_batch, context_parallel) * (in_flight * stored + outer)
+    stored = stored_bytes(inside, checkpointing, checkpointed_layers, layers, offload)
+    in_flight = workload.in_flight(pipeline_parallel, gradient_accumulation)
+    return in_flight * stored + inside.ends(checkpointing) + inside.mask() * (checkpointing == "full")
 
 
 @formula
-def recomputation_bytes(
+def loss_activation_bytes(
     workload: Workload,
     *,
     stack: Stack,
@@ -79,59 +80,31 @@ def recomputation_bytes(
     base_dtype: str,
     compute_dtype: str,
     master_weights: str,
+    offload: str,
     attention: str,
     checkpointing: str,
     checkpointed_layers: int,
     mlp_chunks: int,
     micro_batch: int,
     tensor_parallel: int,
+    pipeline_parallel: int,
     context_parallel: int,
 ) -> float:
-    """Bytes that one checkpointed block recomputes and saves before its own backward pass.
+    """Bytes of all saved activations where the loss is computed: on the last stage of a pipeline.
 
-    T x block, once, if any layer is checkpointed.
-    Source: activation checkpointing, arXiv 1604.06174; traced steps.
-    Valid for: one block per checkpointed segment.
-    Error: not measured on its own.
-    """
-    if checkpointing == "none":
-        return 0.0
-    precision = stack.precision(method, base_dtype, master_weights)
-    element = DTYPE_BYTES[compute_dtype]
-    whole = block_saved_bytes(workload, stack, precision, compute_dtype, attention, mlp_chunks, tensor_parallel)
-    if checkpointing == "selective":
-        whole = whole - selective_saved_bytes(whole, workload, element, tensor_parallel)
-    return local_tokens(workload, micro_batch, context_parallel) * whole * (checkpointed_layers > 0)
-
-
-@formula
-def block_activation_bytes(
-    workload: Workload,
-    *,
-    stack: Stack,
-    method: str,
-    base_dtype: str,
-    compute_dtype: str,
-    master_weights: str,
-    attention: str,
-    mlp_chunks: int,
-    micro_batch: int,
-    tensor_parallel: int,
-    context_parallel: int,
-) -> float:
-    """Bytes of one block's activations: what is left when the backward pass reaches the first block.
-
+    As `activation_bytes`, with the one micro-batch that is in flight there (1F1B: forward and backward alternate).
     Source: see `activation_bytes`.
     Valid for: the same.
-    Error: not measured on its own.
+    Error: the same.
     """
-    precision = stack.precision(method, base_dtype, master_weights)
-    whole = block_saved_bytes(workload, stack, precision, compute_dtype, attention, mlp_chunks, tensor_parallel)
-    return local_tokens(workload, micro_batch, context_parallel) * whole
+    inside = plan_blocks(workload, locals())
+    layers = workload.stage_layers(pipeline_parallel)
+    stored = stored_bytes(inside, checkpointing, checkpointed_layers, layers, offload)
+    return stored + inside.ends(checkpointing) + inside.mask() * (checkpointing == "full")
 
 
 @formula
-def backward_temporary_bytes(
+def forward_activation_bytes(
     workload: Workload,
     *,
     stack: Stack,
@@ -139,66 +112,57 @@ def backward_temporary_bytes(
     base_dtype: str,
     compute_dtype: str,
     master_weights: str,
+    offload: str,
     attention: str,
+    checkpointing: str,
+    checkpointed_layers: int,
     mlp_chunks: int,
+    micro_batch: int,
+    tensor_parallel: int,
+    pipeline_parallel: int,
+    context_parallel: int,
+) -> float:
+    """Bytes of activations while the forward pass computes the loss.
+
+    `loss_activation_bytes`, what remains of the step before (see `remaining_activation_bytes`) and, unless a trained
+    head keeps them anyway, the last hidden states: T x h x bytes.
+    Source: transformers' model code, which holds hidden states until its forward function returns; traced steps.
+    Valid for: Hugging Face style model code.
+    Error: within 0.1% of the activations at traced peaks in the forward pass.
+    """
+    decisions = locals()
+    saved: float = call(loss_activation_bytes, workload, decisions)
+    remaining: float = call(remaining_activation_bytes, workload, decisions)
+    return saved + remaining + plan_blocks(workload, decisions).last_hidden()
+
+
+@formula
+def embedding_temporary_bytes(
+    workload: Workload,
+    *,
+    stack: Stack,
+    method: str,
+    base_dtype: str,
+    compute_dtype: str,
+    master_weights: str,
     micro_batch: int,
     tensor_parallel: int,
     context_parallel: int,
 ) -> float:
-    """Bytes of gradients of activations alive at once in one block's backward pass.
+    """Bytes of the gradient that arrives at a trained embedding.
 
-    T x max(MLP: e (h + 2 i / tiles), attention: e (h + q) + 4 q + 2 e q - what the MLP had saved): the flash backward
-    accumulates the gradient of the queries in fp32 and expands those of keys and values to all query heads; eager
-    attention holds two more score matrices, one in fp32. When attention's turn comes, the MLP's saved tensors, which
-    `activation_bytes` or `recomputation_bytes` count, are free again.
-    Source: autograd of the block; traced steps, whose eager runs peak in the softmax's backward.
-    Valid for: decoder blocks of the catalog's families.
-    Error: within 3% of the traced peaks of eager attention with checkpointing, always above.
+    T x h x bytes of the residual stream.
+    Source: order of events in a backward pass; traced steps.
+    Valid for: full fine-tuning; 0 otherwise.
+    Error: 0 against the traced backward passes that peak there.
     """
-    precision = stack.precision(method, base_dtype, master_weights)
-    architecture, element = workload.architecture, DTYPE_BYTES[compute_dtype]
-    mlp = element * (architecture.hidden + 2 * mlp_width(architecture) / mlp_chunks) / tensor_parallel
-    query = architecture.query_dim
-    around = element * (architecture.hidden + query) + 4.0 * query + 2 * element * query
-    if attention == "eager":
-        around = around + architecture.heads * workload.sequence_length * (4.0 + element)
-    freed = mlp_saved_bytes(workload, stack, precision, compute_dtype, mlp_chunks, tensor_parallel)
-    return local_tokens(workload, micro_batch, context_parallel) * larger(mlp, around / tensor_parallel - freed)
-
-
-@formula
-def weight_cast_bytes(
-    workload: Workload,
-    *,
-    stack: Stack,
-    method: str,
-    base_dtype: str,
-    compute_dtype: str,
-    master_weights: str,
-    tensor_parallel: int,
-    pipeline_parallel: int,
-) -> float:
-    """Bytes of 16-bit copies of fp32 weights that autocast makes in the forward pass and caches until it ends.
-
-    2 x every fp32 matrix used in a multiplication: all linear layers and the head of an fp32 model, the adapters on a
-    16-bit base, adapters and head of a k-bit model.
-    Source: torch.autocast's weight cache; finding 3 of the traced steps.
-    Valid for: stacks that autocast.
-    Error: 0 against the traced wcast term.
-    """
-    precision = stack.precision(method, base_dtype, master_weights)
-    if not precision.autocast or compute_dtype not in ("bf16", "fp16"):
+    if method != "full":
         return 0.0
-    head = workload.architecture.head.weights / tensor_parallel
-    if method == "full":
-        linear = (workload.linear_parameters + workload.expert_parameters) / tensor_parallel
-        return 2.0 * (linear * workload.block_share(pipeline_parallel) + head)
-    adapters = workload.trainable_parameters(method, tensor_parallel, pipeline_parallel)
-    return 2.0 * (adapters + (head if method == "qlora" and stack.kbit_upcast else 0.0))
+    return plan_blocks(workload, {**locals(), "attention": "sdpa", "mlp_chunks": 1}).kept_input()
 
 
 @formula
-def backward_weight_cast_bytes(
+def remaining_activation_bytes(
     workload: Workload,
     *,
     stack: Stack,
@@ -207,21 +171,82 @@ def backward_weight_cast_bytes(
     compute_dtype: str,
     master_weights: str,
     checkpointing: str,
-    checkpointed_layers: int,
+    micro_batch: int,
     tensor_parallel: int,
     pipeline_parallel: int,
+    context_parallel: int,
 ) -> float:
-    """Bytes of autocast's weight copies that the backward pass still needs; checkpointed blocks cast theirs anew.
+    """Bytes of activations that the graph of a step keeps after its backward pass, until the next step has its loss.
 
-    Source: finding 3 of the traced steps.
-    Valid for: stacks that autocast.
-    Error: 0 against the traced wcast term.
+    What layers keep in attributes, and the output of a frozen embedding where it is a leaf of the graph (see
+    `input_gradient_bytes`).
+    Source: traced steps; training loops hold the loss until the next one, and the loss its graph.
+    Valid for: Hugging Face style training loops.
+    Error: within 64 MiB of traced forward peaks and optimizer steps.
     """
-    everything: float = call(weight_cast_bytes, workload, locals())
-    if checkpointing == "none":
-        return everything
-    head_is_cast = method == "full" or (method == "qlora" and stack.kbit_upcast)
-    head = 2.0 * workload.architecture.head.weights / tensor_parallel if head_is_cast else 0.0
-    head = smaller(head, everything)
-    layers = workload.stage_layers(pipeline_parallel)
-    return head + (everything - head) * (layers - smaller(checkpointed_layers, layers)) / layers
+    inside = plan_blocks(workload, {**locals(), "attention": "sdpa", "mlp_chunks": 1})
+    held = workload.stage_layers(pipeline_parallel) * inside.held() * (stack.kbit_kept_graphs - 1)
+    if checkpointing != "full" or method == "full":
+        return held
+    return held + inside.kept_input()
+
+
+@formula
+def input_gradient_bytes(
+    workload: Workload,
+    *,
+    stack: Stack,
+    method: str,
+    base_dtype: str,
+    compute_dtype: str,
+    master_weights: str,
+    checkpointing: str,
+    micro_batch: int,
+    tensor_parallel: int,
+    context_parallel: int,
+) -> float:
+    """Bytes of the gradient of a frozen embedding's output, which stays until the next step has its loss.
+
+    T x h x bytes of the residual stream with checkpointing and adapters.
+    Source: transformers and PEFT make that output need a gradient for checkpointing (enable_input_require_grads); as a
+    leaf of the graph it gets one, and keeps it as long as the graph lives. Traced steps.
+    Valid for: Hugging Face style training loops.
+    Error: 0 against traced forward peaks and optimizer steps.
+    """
+    if checkpointing != "full" or method == "full":
+        return 0.0
+    return plan_blocks(workload, {**locals(), "attention": "sdpa", "mlp_chunks": 1}).kept_input()
+
+
+@formula
+def backward_activation_bytes(
+    workload: Workload,
+    *,
+    stack: Stack,
+    method: str,
+    base_dtype: str,
+    compute_dtype: str,
+    master_weights: str,
+    offload: str,
+    attention: str,
+    checkpointing: str,
+    checkpointed_layers: int,
+    mlp_chunks: int,
+    micro_batch: int,
+    gradient_accumulation: int,
+    tensor_parallel: int,
+    pipeline_parallel: int,
+    context_parallel: int,
+) -> float:
+    """Bytes of saved activations that are left when the last block needs most memory, forward or backward.
+
+    `activation_bytes` less what that block and the ends keep, plus what of it is alive at that moment.
+    Source: see `activation_bytes`; a node of the graph frees what it saved as soon as it has run.
+    Valid for: the same.
+    Error: within 2% of the activations at traced peaks inside blocks.
+    """
+    everything: float = call(activation_bytes, workload, locals())
+    inside = plan_blocks(workload, locals())
+    partly = (checkpointed_layers > 0) * (checkpointing != "none")
+    own = inside.kept() + (partly_kept_bytes(inside, checkpointing) - inside.kept()) * partly
+    return everything - inside.ends(checkpointing) - own + inside.at_peak(checkpointing == "full", ACTIVATION)

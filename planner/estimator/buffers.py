@@ -4,23 +4,36 @@ from __future__ import annotations
 
 from planner.catalog.gpu import Gpu
 from planner.catalog.stack import Stack
-from planner.estimator.activations import activation_bytes, backward_temporary_bytes, recomputation_bytes
-from planner.estimator.arrays import ceil_div, smaller
+from planner.estimator.activations import activation_bytes
+from planner.estimator.arrays import ceil_div, larger
+from planner.estimator.block_peak import backward_temporary_bytes, recomputation_bytes
 from planner.estimator.formula import call, formula
 from planner.estimator.saved import local_tokens
+from planner.estimator.setting import SOFTCAP_FAMILIES
 from planner.estimator.workload import DTYPE_BYTES, Workload
+from planner.units import MIB
 
 FUSED_LOGIT_BYTES = 6.0
 """A fused loss makes 16-bit logits of a chunk and their fp32 copy, in place afterwards. Source: Liger kernel."""
-ALLOCATOR_FRACTION = 0.075
-"""Reserved over live memory of blocks that come and go. Source: median of 250 simulated allocator runs, 1.075."""
-NCCL_BYTES = 420 * 2**20
-"""Buffers of the communicators of one process group. Source: NCCL's default 4 MiB buffers over its channels and peers,
-as seen with torch FSDP on one node; not measured per GPU type."""
-CONTEXT_BYTES = {"7.5": 0.14 * 2**30, "7.0": 1.1e9}
-"""CUDA context by compute capability, where published (T4, V100)."""
-DEFAULT_CONTEXT_BYTES = 0.6 * 2**30
-"""CUDA context with lazily loaded kernels, 0.3 to 0.6 GiB on recent drivers; the upper end, for cuBLAS's workspace."""
+KEPT_FRAGMENTS, MOVING_FRAGMENTS, ENGINE_FRAGMENTS = 0.05, 0.20, 0.10
+"""Shares of saved activations, of a block's temporaries, and of gradients and gathered weights that the allocator must
+have beyond them. Source: see `allocator_bytes`."""
+CONTEXT_MIB = {"Turing": 128, "Ampere": 456, "Ada": 445, "Hopper": 670, "Blackwell": 659}
+"""CUDA context and libraries by architecture generation. Source: medians of the catalog's `context_mib`; one GPU, torch
+2.1 to 2.10, kernels loaded when first used."""
+DEFAULT_CONTEXT_MIB = 501
+"""The same over all GPUs with a known context, for generations without one (Volta, AMD)."""
+NCCL_MIB = {"switch": 750, "bridge": 245, "none": 245}
+"""Communicators by how the GPUs reach each other; more links have more channels with buffers. Source: what a process
+held more than on one GPU. Switch: 0.52 GiB on 8 A100 (out-of-memory message in OpenBMB/MiniCPM-V issue 338), 0.95 GiB
+on 2 A100 (fms-acceleration, median of 13 pairs of runs, with the allocator's difference in it). PCIe: 0.28 GiB (FSDP on
+24 GB cards), 0.20 GiB (4 RTX 8000, SkyworkAI/SkyReels-V1 issue 78)."""
+
+
+def kept_logit_bytes_per_logit(workload: Workload, stack: Stack, compute_dtype: str) -> float:
+    """Bytes per logit that are alive from the forward pass on: what user code keeps, and the tanh of a soft cap."""
+    copies = stack.keeps_logits + (workload.architecture.family in SOFTCAP_FAMILIES)
+    return copies * DTYPE_BYTES[compute_dtype]
 
 
 @formula
@@ -29,6 +42,7 @@ def logit_bytes(
     *,
     stack: Stack,
     method: str,
+    compute_dtype: str,
     loss: str,
     loss_chunks: int,
     micro_batch: int,
@@ -37,7 +51,8 @@ def logit_bytes(
 ) -> float:
     """Bytes of logits and of the loss's temporaries in the backward pass of the loss, where they are largest.
 
-    Full: 12 T V on Hugging Face style code (three fp32 copies). Chunked: the same for T / chunks positions, plus the
+    Full: 12 T V on Hugging Face style code (three fp32 copies), and a copy in the compute dtype each for a soft cap
+    of the logits and for user code that keeps them. Chunked: the same for T / chunks positions, plus the
     hidden states' gradient. Fused: chunks of 2^ceil(log2(T h / V)) positions of 6 bytes per logit, the gradient
     of the hidden states and, if the head is trained, of its weights.
     Source: finding 1 of the traced steps; Liger kernel's fused linear cross entropy (chunk size rule).
@@ -53,8 +68,35 @@ def logit_bytes(
         trained_head = 2.0 * architecture.head.weights / tensor_parallel if method == "full" else 0.0
         return 2 * chunk * vocabulary * FUSED_LOGIT_BYTES + hidden_gradient + trained_head
     if loss == "chunked":
-        return tokens * vocabulary * stack.logit_backward_bytes / loss_chunks + hidden_gradient
-    return tokens * vocabulary * stack.logit_backward_bytes
+        head = architecture.head.weights / tensor_parallel
+        return _chunked_bytes(stack, method, tokens * vocabulary, hidden_gradient, head, loss_chunks)
+    kept = kept_logit_bytes_per_logit(workload, stack, compute_dtype)
+    return tokens * vocabulary * (stack.logit_backward_bytes + kept)
+
+
+def _chunked_bytes(
+    stack: Stack, method: str, logits: float, hidden_gradient: float, head: float, chunks: float
+) -> float:
+    """Bytes of so many logits in chunks.
+
+    Chunks that are differentiated one by one: one chunk's logits and the hidden states' gradient. Where all chunks exist
+    before the first is differentiated: all of them, and one chunk's temporaries; compiled, the 16-bit logits only. A
+    trained head then gets one gradient per chunk: the sum so far and the next one, when one chunk is gone. A quantised
+    head is dequantised for each chunk, when the log-softmax of all is gone and 16-bit gradients are there instead.
+    Source: traced steps of litgpt and torchtune.
+    """
+    every, part = stack.chunked_logit_bytes, stack.chunk_bytes
+    part = stack.logit_backward_bytes if part is None else part
+    if not every:
+        return logits * part / chunks + hidden_gradient
+    if stack.compiled:
+        every, part = 2.0, 0.0
+    whole = logits * (every + part / chunks)
+    if method == "full":
+        return larger(whole, logits * 2.0 * (1 - 1 / chunks) + 2 * 2.0 * head)
+    if method == "qlora" and stack.quantises_head:
+        return larger(whole, logits * (every - 2.0) + 2.0 * stack.dequantised_copies * head)
+    return whole
 
 
 @formula
@@ -63,6 +105,7 @@ def forward_logit_bytes(
     *,
     stack: Stack,
     method: str,
+    compute_dtype: str,
     loss: str,
     loss_chunks: int,
     micro_batch: int,
@@ -71,13 +114,42 @@ def forward_logit_bytes(
 ) -> float:
     """Bytes of logits and of the loss's temporaries at the end of the forward pass.
 
-    Full: 10 T V (16-bit logits, fp32 copy, log-softmax); chunked and fused as in the backward pass.
+    Full: 10 T V (16-bit logits, fp32 copy, log-softmax; fp32 logits are not copied), the tanh of a soft cap, and the
+    logits of the step before if user code keeps them; chunked and fused as in the backward pass.
     Source: finding 1 of the traced steps.
     Valid for: see `logit_bytes`.
     Error: 0 for full against the traced forward peak.
     """
-    backward: float = call(logit_bytes, workload, locals())
-    return backward * (stack.logit_forward_bytes / stack.logit_backward_bytes) if loss == "full" else backward
+    if loss != "full":
+        backward: float = call(logit_bytes, workload, locals())
+        return backward
+    each = stack.logit_forward_bytes - (2.0 if DTYPE_BYTES[compute_dtype] == 4 else 0.0)
+    each = each + kept_logit_bytes_per_logit(workload, stack, compute_dtype)
+    return local_tokens(workload, micro_batch, context_parallel) * workload.architecture.vocab / tensor_parallel * each
+
+
+@formula
+def kept_logit_bytes(
+    workload: Workload,
+    *,
+    stack: Stack,
+    compute_dtype: str,
+    loss: str,
+    micro_batch: int,
+    tensor_parallel: int,
+    context_parallel: int,
+) -> float:
+    """Bytes of logits that user code keeps until its next step, although nothing needs them any more.
+
+    T x V in the compute dtype.
+    Source: finding 1 of the traced steps; loops that hold the model's outputs in a variable.
+    Valid for: stacks whose loop does; 0 otherwise.
+    Error: 0 against traced steps.
+    """
+    if not stack.keeps_logits or loss != "full":
+        return 0.0
+    logits = local_tokens(workload, micro_batch, context_parallel) * workload.architecture.vocab / tensor_parallel
+    return logits * DTYPE_BYTES[compute_dtype]
 
 
 @formula
@@ -91,51 +163,6 @@ def dequantised_bytes(workload: Workload, *, method: str, compute_dtype: str, te
     if method != "qlora":
         return 0.0
     return workload.largest_matrix * DTYPE_BYTES[compute_dtype] / tensor_parallel
-
-
-@formula
-def gather_bytes(
-    workload: Workload,
-    *,
-    stack: Stack,
-    method: str,
-    base_dtype: str,
-    compute_dtype: str,
-    grad_dtype: str,
-    sharding: str,
-    data_parallel: int,
-    tensor_parallel: int,
-    pipeline_parallel: int,
-    context_parallel: int,
-    expert_parallel: int,
-) -> float:
-    """Bytes of buffers of the data-parallel engine: gathered weights, flat gradient buffers, buckets.
-
-    Sharded weights: two blocks (one in use, one prefetched) and embedding and head gathered in the compute dtype (a
-    quantised base is gathered quantised), and one block's unsharded gradients in the reduction's dtype. ZeRO: the
-    engine's bucket, at most the trainable parameters. DDP: a copy of all gradients in its buckets. 0 on one rank.
-    Source: PyTorch FSDP, arXiv 2304.11277; DeepSpeed's documented defaults; DDP without gradient_as_bucket_view.
-    Valid for: default prefetching and bucket sizes.
-    Error: not measured on its own.
-    """
-    ranks = data_parallel * context_parallel
-    trainable = workload.trainable_parameters(method, tensor_parallel, pipeline_parallel, expert_parallel)
-    grad = DTYPE_BYTES[grad_dtype]
-    if sharding == "none":
-        return 0.0 * ranks
-    if sharding == "ddp":
-        return stack.ddp_bucket_copies * trainable * grad * (ranks > 1)
-    bucket = smaller(stack.communication_bucket_bytes, 2.0 * trainable)
-    if sharding in ("zero1", "zero2"):
-        return bucket * (ranks > 1)
-    stage = workload.stage_parameters(tensor_parallel, pipeline_parallel, expert_parallel)
-    ends = workload.ends_parameters(pipeline_parallel, tensor_parallel)
-    layers = workload.stage_layers(pipeline_parallel)
-    block = (stage - ends) / layers
-    block_trainable = (trainable - (ends if method == "full" else 0.0)) / layers
-    element = 0.55 if method == "qlora" and base_dtype.startswith("nf4") else DTYPE_BYTES[compute_dtype]
-    gathered = 2 * block * element + ends * DTYPE_BYTES[compute_dtype] + block_trainable * grad
-    return (gathered + bucket) * (ranks > 1)
 
 
 @formula
@@ -160,27 +187,32 @@ def allocator_bytes(
     pipeline_parallel: int,
     context_parallel: int,
 ) -> float:
-    """Bytes that the caching allocator holds beyond live tensors: free blocks and fragments.
+    """Bytes that the caching allocator cannot do without beyond live tensors: fragments, with memory running out.
 
-    0.075 x (activations + recomputation + temporaries + logits); long-lived tensors do not fragment.
-    Source: reserved over live memory in 250 simulated allocator runs: median 1.075, 90th percentile 1.23.
-    Valid for: sequences of one length; varying lengths inflate it by up to half again.
-    Error: the spread of that ratio is the largest single uncertainty of a peak.
+    0.05 x activations + 0.20 x (recomputation + temporaries). What it keeps with room to spare is more, see `step.py`.
+    Source: the least limit at which two steps of 400 plans run on a simulated allocator that returns cached blocks and
+    tries again; quantile regression of the excess over live tensors on their terms.
+    Valid for: sequences of one length; varying lengths fragment more.
+    Error: -3.5% to +7.1% of live memory (5th and 95th percentile) against those simulations.
     """
     decisions = locals()
-    parts = (activation_bytes, recomputation_bytes, backward_temporary_bytes, logit_bytes)
-    return ALLOCATOR_FRACTION * sum((call(part, workload, decisions) for part in parts), 0.0)
+    kept: float = call(activation_bytes, workload, decisions)
+    moving = call(recomputation_bytes, workload, decisions) + call(backward_temporary_bytes, workload, decisions)
+    return KEPT_FRAGMENTS * kept + MOVING_FRAGMENTS * moving
 
 
 @formula
 def context_bytes(workload: Workload, *, gpu: Gpu, gpus: int) -> float:
     """Bytes outside the allocator: the CUDA (or ROCm) context, library workspaces and communicators.
 
-    context(GPU) + 420 MiB if more than one GPU takes part.
-    Source: see the constants.
-    Valid for: lazily loaded kernels (CUDA 12 and later).
-    Error: process memory of published A100 runs implies 1.2 to 1.5 GiB with older drivers.
+    context(GPU) + communicators(link) if more than one GPU takes part. The context is the GPU's, otherwise the median
+    of its generation, otherwise of all.
+    Source: out-of-memory messages of torch, process - allocated - reserved but unallocated; see the constants.
+    Valid for: CUDA 11.7 and torch 2.1 or later, which load kernels when first used.
+    Error: 0.1 GiB on one GPU of a known type; older builds hold 1.1 to 1.6 GiB; one RTX 3090 of 2023 held 1.2, one
+    RTX 4090 2.2. Many process groups hold more: 3.7 GiB on B200 with an inference engine in the job, 6 to 7 GiB on 16
+    B300 with expert groups.
     """
     del workload
-    context = CONTEXT_BYTES.get(gpu.compute_capability, DEFAULT_CONTEXT_BYTES)
-    return context + NCCL_BYTES * (gpus > 1)
+    context = gpu.context_mib or CONTEXT_MIB.get(gpu.generation, DEFAULT_CONTEXT_MIB)
+    return (context + NCCL_MIB[gpu.link] * (gpus > 1)) * float(MIB)

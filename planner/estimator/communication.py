@@ -252,8 +252,8 @@ def pipeline_seconds(
 ) -> float:
     """Seconds per optimizer step to hand activations and their gradients to the next pipeline stage.
 
-    micro-batches x 2 x T h e / tensor_parallel, over the network if stages are on different nodes.
-    Source: 1F1B pipeline, arXiv 2104.04473, section 4.1.
+    micro-batches x virtual stages x 2 x T h e / tensor_parallel, over the network if stages are on different nodes.
+    Source: 1F1B pipeline, arXiv 2104.04473, section 4.1; interleaved, section 2.2.
     Valid for: not overlapped.
     Error: not calibrated yet.
     """
@@ -265,4 +265,4 @@ def pipeline_seconds(
     outside = gpus_per_node / network_link(offer)
     inside = 1 / node_link(gpu, pipeline_parallel)
     hop = buffer * (inside + (outside - inside) * (gpus > gpus_per_node))
-    return gradient_accumulation * 2 * hop * (pipeline_parallel > 1)
+    return gradient_accumulation * workload.virtual_stages * 2 * hop * (pipeline_parallel > 1)

@@ -6,9 +6,11 @@ from planner.catalog.architecture import Architecture
 from planner.catalog.gpu import Gpu
 from planner.catalog.stack import Stack
 from planner.estimator.arrays import smaller
+from planner.estimator.block import mlp_width
 from planner.estimator.formula import call, formula
-from planner.estimator.saved import local_tokens, mlp_width
-from planner.estimator.states import QUANTISED_BYTES, state_bytes_per_parameter, trained_dtype
+from planner.estimator.optimizers import state_bytes_per_parameter, state_dtype, trained_dtype
+from planner.estimator.saved import local_tokens
+from planner.estimator.states import QUANTISED_BYTES
 from planner.estimator.workload import DTYPE_BYTES, Workload, shard_ranks
 
 FP8_SPEEDUP = 1.4
@@ -27,6 +29,8 @@ OPERATIONS_PER_BLOCK = {True: 246.0, False: 150.0}
 of Llama-2-7B (246 a block) and GPT-2 (150)."""
 OPERATIONS_PER_ADAPTER = 38.6
 """Operators that one adapted layer adds. Source: Llama-2-7B with adapters on 7 layers of a block, 516 against 246."""
+OPERATIONS_PER_DORA = 37.4
+"""Operators that DoRA adds to one adapted layer. Source: traced steps of Llama-3.1-8B with and without it."""
 RECOMPUTED_OPERATIONS_FRACTION = 0.5
 """What a recomputed block adds. Source: traced steps with full checkpointing: 378 against 246, 751 against 516."""
 OPERATIONS_PER_TILE = 12.0
@@ -74,7 +78,8 @@ def step_flops(
     Per token: (2 forward + 4 backward) x weights for full fine-tuning; frozen weights need no gradient of their own,
     so (2 + 2) x weights + 6 x adapters for LoRA; attention 3 x its forward; plus what is computed again: the forward
     of k of L checkpointed blocks with their adapters (half of its multiplications when selective), the MLP's forward
-    when it is tiled, the head's when the loss is chunked.
+    when it is tiled, the head's when the loss is chunked. DoRA multiplies out its adapters once per forward pass and,
+    if it has dropout, computes each adapted layer twice.
     Source: Kaplan et al., arXiv 2001.08361, section 2.1; LoRA, arXiv 2106.09685; torchtitan, DeepSpeed ALST.
     Valid for: decoder-only transformers; causal attention counted at half in fused kernels.
     Error: 0 against traced FLOPs of full fine-tuning without checkpointing, with attention counted alike. With it 5 to
@@ -95,11 +100,29 @@ def step_flops(
     tiles = tile * mlp_width(architecture) * architecture.hidden * workload.architecture.layers * share
     adapters = 0.0
     if method != "full":
-        adapters = workload.adapter_parameters * active_share(architecture) * share
+        adapters = workload.adapter_weights * active_share(architecture) * share
     linear = (6.0 if method == "full" else 4.0) * (blocks + head) + 6.0 * adapters
     repeated = 2.0 * (blocks + adapters) * again + core * core_again + 2.0 * tiles * (mlp_chunks > 1)
     repeated = repeated + (2.0 * head if loss == "chunked" else 0.0)
-    return tokens * (linear + 3.0 * core + repeated) / tensor_parallel
+    flops = tokens * (linear + 3.0 * core + repeated)
+    if method != "full" and workload.dora:
+        flops = flops + gradient_accumulation * (1 + again) * share * dora_weight_flops(workload)
+        if workload.lora_dropout > 0:
+            flops = flops + tokens * (4.0 + 2.0 * again) * share * adapted_weights(workload)
+    return flops / tensor_parallel
+
+
+def dora_weight_flops(workload: Workload) -> float:
+    """FLOPs in which DoRA multiplies out every adapter, once per forward pass: 2 r in (in + out) for a layer.
+
+    Source: PEFT's DoraLinearLayer, which sends a unit matrix through both of an adapter's matrices.
+    """
+    return sum(2.0 * workload.lora_rank * m.inputs * (m.inputs + m.outputs) * m.count for m in workload.adapted)
+
+
+def adapted_weights(workload: Workload) -> float:
+    """Weights of the adapted layers that one token meets; with dropout DoRA multiplies by them a second time."""
+    return sum(m.weights for m in workload.adapted) * active_share(workload.architecture)
 
 
 def active_share(architecture: Architecture) -> float:
@@ -188,16 +211,16 @@ def bubble_seconds(
     pipeline_parallel: int,
     context_parallel: int,
 ) -> float:
-    """Seconds per optimizer step in which a pipeline stage waits: multiplications x (p - 1) / m.
+    """Seconds per optimizer step in which a pipeline stage waits: multiplications x (p - 1) / (m v), v virtual stages.
 
-    Source: 1F1B pipeline, arXiv 2104.04473, section 2.2.
-    Valid for: stages of equal length, no interleaving.
+    Source: 1F1B pipeline and its interleaved schedule, arXiv 2104.04473, section 2.2.
+    Valid for: stages of equal length.
     Error: not measured.
     """
     if "pipeline" not in stack.parallelisms:
         return 0.0
     busy: float = call(multiplication_seconds, workload, locals())
-    return busy * (pipeline_parallel - 1) / gradient_accumulation
+    return busy * (pipeline_parallel - 1) / (gradient_accumulation * workload.virtual_stages)
 
 
 @formula
@@ -256,15 +279,16 @@ def optimizer_seconds(
     Valid for: memory-bound updates.
     Error: not calibrated yet.
     """
-    if offload in ("optimizer", "params+optimizer"):
+    if offload in ("optimizer", "params+optimizer", "all"):
         return 0.0
     trained = trained_dtype(stack, method, base_dtype, master_weights)
-    states = state_bytes_per_parameter(optimizer, trained, workload)
+    dtype = state_dtype(stack, method, base_dtype, master_weights)
+    states = state_bytes_per_parameter(optimizer, dtype, workload, method)
     temporaries = 4.0 * stack.optimizer_temporary_states * DTYPE_BYTES[trained] * (optimizer == "adamw")
     shards = shard_ranks(sharding, "states", data_parallel, context_parallel, tensor_parallel, gpus_per_node)
     updated = workload.trainable_parameters(method, tensor_parallel, pipeline_parallel, expert_parallel) / shards
     moved = DTYPE_BYTES[grad_dtype] + 2 * (DTYPE_BYTES[trained] + states) + temporaries
-    paging = 2 * states / pcie_bandwidth(gpu) if optimizer == "paged-adamw-8bit" else 0.0
+    paging = 2 * states / pcie_bandwidth(gpu) if optimizer.startswith("paged") else 0.0
     return updated * (moved / bandwidth(gpu) + paging)
 
 
@@ -281,7 +305,8 @@ def launch_seconds(
 ) -> float:
     """Seconds per optimizer step that the CPU needs to launch all kernels; small models and batches wait for it.
 
-    micro-batches x blocks x (246, or 150 without a gated MLP, + 38.6 per adapted layer + 12 per further tile) x
+    micro-batches x blocks x (246, or 150 without a gated MLP, + 38.6 per adapted layer, or 76 with DoRA, + 12 per
+    further tile) x
     (1 + k / 2 L) x 8 microseconds, k of L layers checkpointed.
     Source: operator counts of traced steps; 5 to 25 microseconds of CPU work for one eager operator.
     Valid for: eager PyTorch without CUDA graphs.
@@ -289,7 +314,8 @@ def launch_seconds(
     """
     architecture = workload.architecture
     adapted = 0.0 if method == "full" else sum(matrix.count for matrix in workload.adapted) / architecture.layers
-    operations = OPERATIONS_PER_BLOCK[architecture.gated_mlp] + OPERATIONS_PER_ADAPTER * adapted
+    each = OPERATIONS_PER_ADAPTER + OPERATIONS_PER_DORA * workload.dora
+    operations = OPERATIONS_PER_BLOCK[architecture.gated_mlp] + each * adapted
     operations = operations + OPERATIONS_PER_TILE * (mlp_chunks - 1)
     again = recomputed_share(workload, checkpointing, checkpointed_layers, pipeline_parallel)
     repeated = operations * (1 + RECOMPUTED_OPERATIONS_FRACTION * again)

@@ -11,7 +11,9 @@ from planner.estimator.cost import job_cost
 from planner.estimator.duration import checkpoint_interval_seconds, job_seconds, startup_seconds, step_seconds
 from planner.estimator.formula import evaluate
 from planner.estimator.host import disk_bytes
-from planner.estimator.memory import host_memory, memory, peak, whole_bytes
+from planner.estimator.levels import fit_probability
+from planner.estimator.memory import host_memory, memory, peak, required_memory, whole_bytes
+from planner.estimator.uncertainty import Peak, interval, spread_bytes
 from planner.estimator.workload import Workload
 
 GIB = 2**30
@@ -25,8 +27,15 @@ class Estimate:
     """Phase -> term -> bytes on the fullest GPU."""
     peak_phase: str
     peak_bytes: int
+    """The largest phase: what the process needs, as expected."""
+    required: dict[str, int]
+    """Phase -> bytes with the margins of its terms, exceeded with the accepted risk only: what a limit counts."""
+    needed: Peak
+    """`peak_bytes` with its 90% interval."""
+    fit_probability: float
+    """Probability that what the process needs fits the capacity."""
     capacity_bytes: int
-    """What the GPU's driver reports, less the memory that the user reserves."""
+    """What the GPU offers a process, less the memory that the user reserves."""
     host_memory: dict[str, int]
     """Term -> bytes on one machine."""
     host_capacity_bytes: int | None
@@ -51,6 +60,16 @@ class Estimate:
     """Of all GPUs together, while training."""
 
     @property
+    def required_bytes(self) -> int:
+        """The largest of `required`."""
+        return max(self.required.values())
+
+    @property
+    def fits(self) -> bool:
+        """Whether the memory of the GPU suffices at the accepted risk."""
+        return self.required_bytes <= self.capacity_bytes
+
+    @property
     def hours(self) -> float:
         """Duration of the whole job in hours."""
         return self.seconds / 3600
@@ -67,6 +86,7 @@ def estimate(
     """Evaluate every formula for one plan."""
     phases = memory(workload, plan)
     phase, peak_bytes = peak(phases)
+    capacity = plan.gpu.memory_bytes - reserve_bytes
     step, parts = step_seconds(workload, plan)
     seconds = job_seconds(workload, plan, step)
     startup = float(evaluate(startup_seconds, workload, plan))
@@ -79,7 +99,10 @@ def estimate(
         memory=phases,
         peak_phase=phase,
         peak_bytes=peak_bytes,
-        capacity_bytes=plan.gpu.memory_bytes - reserve_bytes,
+        required=required_memory(workload, plan),
+        needed=interval(peak_bytes, spread_bytes(phases[phase], plan)),
+        fit_probability=fit_probability(phases, plan, capacity),
+        capacity_bytes=capacity,
         host_memory=host_memory(workload, plan),
         host_capacity_bytes=None if host is None else int(host * plan.gpus_per_node * GIB),
         disk_bytes=whole_bytes(evaluate(disk_bytes, workload, plan)),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from planner.catalog.stack import Stack
 from planner.estimator.arrays import smaller
 from planner.estimator.formula import formula
-from planner.estimator.saved import local_tokens, residual_bytes
-from planner.estimator.states import state_bytes_per_parameter, trained_dtype
+from planner.estimator.optimizers import state_bytes_per_parameter, state_dtype, trained_dtype
+from planner.estimator.saved import local_tokens
+from planner.estimator.setting import residual_bytes
 from planner.estimator.workload import DTYPE_BYTES, Workload
 
 CHECKPOINT_WEIGHT_BYTES = 2.0
@@ -40,17 +41,17 @@ def offloaded_state_bytes(
     Valid for: sharded optimizers; no tensor or pipeline parallelism.
     Error: not measured.
     """
-    paged = optimizer == "paged-adamw-8bit"
-    if offload not in ("optimizer", "params+optimizer") and not paged:
+    paged = optimizer.startswith("paged")
+    if offload not in ("optimizer", "params+optimizer", "all") and not paged:
         return 0.0
-    trained = trained_dtype(stack, method, base_dtype, master_weights)
-    each = state_bytes_per_parameter(optimizer, trained, workload)
+    dtype = state_dtype(stack, method, base_dtype, master_weights)
+    each = state_bytes_per_parameter(optimizer, dtype, workload, method)
     trainable = workload.trainable_parameters(method)
     if paged:
         return trainable * each * gpus_per_node
-    master = 4.0 if trained == "fp32" else 0.0
+    master = 4.0 if trained_dtype(stack, method, base_dtype, master_weights) == "fp32" else 0.0
     total = trainable * (each + master + DTYPE_BYTES[grad_dtype])
-    if offload == "params+optimizer":
+    if offload in ("params+optimizer", "all"):
         element = DTYPE_BYTES.get(base_dtype, 0.55)
         total += workload.architecture.parameters * element
     return total / (data_parallel * context_parallel) * gpus_per_node
@@ -77,7 +78,7 @@ def offloaded_activation_bytes(
     Valid for: fully checkpointed blocks.
     Error: not measured.
     """
-    if offload != "activations":
+    if offload not in ("activations", "all"):
         return 0.0
     residual = residual_bytes(stack, stack.precision(method, base_dtype, master_weights))
     layers = smaller(checkpointed_layers, workload.architecture.layers)

@@ -2,7 +2,8 @@
 
 A peak is the largest phase; in a phase everything listed is alive at once. `forward` is the end of the forward pass,
 `loss` the loss's backward, `backward_start` the backward pass of the last block, `backward_end` that of the first one,
-`embedding` that of the embedding, `optimizer` the optimizer step.
+`embedding` that of the embedding, `optimizer` the optimizer step; `loading` comes before all steps, `evaluation` and
+`saving` between them.
 """
 
 from __future__ import annotations
@@ -11,8 +12,20 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from planner.estimator import activations, buffers, gradients, host, states
+from planner.estimator import (
+    activations,
+    block_peak,
+    buffers,
+    engines,
+    gradients,
+    host,
+    lifecycle,
+    optimizers,
+    states,
+    weight_casts,
+)
 from planner.estimator.formula import evaluate
+from planner.estimator.uncertainty import margin_factor
 from planner.estimator.workload import Workload
 
 Term = Callable[..., float]
@@ -21,53 +34,85 @@ _ALWAYS: dict[str, Term] = {
     "weights": states.weight_bytes,
     "adapters": states.adapter_bytes,
     "master_weights": states.master_bytes,
-    "optimizer_states": states.optimizer_state_bytes,
+    "optimizer_states": optimizers.optimizer_state_bytes,
     "context": buffers.context_bytes,
 }
 _BACKWARD: dict[str, Term] = {
-    "temporaries": activations.backward_temporary_bytes,
-    "dequantised": buffers.dequantised_bytes,
-    "communication": buffers.gather_bytes,
+    "temporaries": block_peak.backward_temporary_bytes,
+    "block_gradients": block_peak.block_gradient_bytes,
+    "dequantised": block_peak.block_dequantised_bytes,
+    "logits": buffers.kept_logit_bytes,
+    "communication": engines.gather_bytes,
     "allocator": buffers.allocator_bytes,
+    "allocator_gradients": engines.engine_allocator_bytes,
 }
 PHASES: dict[str, dict[str, Term]] = {
     "forward": _ALWAYS
     | {
         "gradients": gradients.accumulated_gradient_bytes,
-        "activations": activations.activation_bytes,
+        "activations": activations.forward_activation_bytes,
+        "temporaries": activations.input_gradient_bytes,
         "logits": buffers.forward_logit_bytes,
-        "weight_casts": activations.weight_cast_bytes,
-        "communication": buffers.gather_bytes,
+        "weight_casts": weight_casts.weight_cast_bytes,
+        "communication": engines.root_gather_bytes,
         "allocator": buffers.allocator_bytes,
+        "allocator_gradients": engines.engine_allocator_bytes,
     },
     "loss": _ALWAYS
     | {
         "gradients": gradients.accumulated_gradient_bytes,
-        "activations": activations.activation_bytes,
+        "activations": activations.loss_activation_bytes,
         "logits": buffers.logit_bytes,
-        "weight_casts": activations.backward_weight_cast_bytes,
-        "communication": buffers.gather_bytes,
+        "weight_casts": weight_casts.backward_weight_cast_bytes,
+        "communication": engines.root_gather_bytes,
         "allocator": buffers.allocator_bytes,
+        "allocator_gradients": engines.engine_allocator_bytes,
     },
     "backward_start": _ALWAYS
     | _BACKWARD
     | {
         "gradients": gradients.early_gradient_bytes,
-        "activations": activations.activation_bytes,
-        "recomputation": activations.recomputation_bytes,
-        "weight_casts": activations.backward_weight_cast_bytes,
+        "activations": activations.backward_activation_bytes,
+        "recomputation": block_peak.recomputation_bytes,
+        "weight_casts": weight_casts.block_weight_cast_bytes,
     },
     "backward_end": _ALWAYS
     | _BACKWARD
-    | {"gradients": gradients.late_gradient_bytes, "activations": activations.block_activation_bytes},
+    | {
+        "gradients": gradients.late_gradient_bytes,
+        "activations": block_peak.block_activation_bytes,
+        "recomputation": block_peak.recomputation_bytes,
+    },
     "embedding": _ALWAYS
     | {
-        "gradients": gradients.gradient_bytes,
-        "tied_gradients": gradients.tied_gradient_bytes,
-        "communication": buffers.gather_bytes,
+        "gradients": gradients.inner_gradient_bytes,
+        "embedding_gradients": gradients.embedding_gradient_bytes,
+        "temporaries": activations.embedding_temporary_bytes,
+        "logits": buffers.kept_logit_bytes,
+        "communication": engines.gather_bytes,
     },
     "optimizer": _ALWAYS
-    | {"gradients": gradients.gradient_bytes, "optimizer_temporaries": states.optimizer_temporary_bytes},
+    | {
+        "gradients": gradients.gradient_bytes,
+        "optimizer_temporaries": optimizers.optimizer_temporary_bytes,
+        "activations": activations.remaining_activation_bytes,
+        "temporaries": activations.input_gradient_bytes,
+        "logits": buffers.kept_logit_bytes,
+    },
+    "loading": {
+        "weights": lifecycle.loaded_weight_bytes,
+        "adapters": lifecycle.loaded_adapter_bytes,
+        "staged": lifecycle.staged_bytes,
+        "context": buffers.context_bytes,
+    },
+    "evaluation": _ALWAYS
+    | {
+        "activations": lifecycle.evaluation_activation_bytes,
+        "logits": lifecycle.evaluation_logit_bytes,
+        "weight_casts": weight_casts.weight_cast_bytes,
+        "communication": engines.gather_bytes,
+    },
+    "saving": _ALWAYS | {"gathered": lifecycle.saved_tensor_bytes},
 }
 HOST: dict[str, Term] = {
     "offloaded_states": host.offloaded_state_bytes,
@@ -102,6 +147,16 @@ def memory(workload: Workload, plan: Any) -> dict[str, dict[str, int]]:
 def host_memory(workload: Workload, plan: Any) -> dict[str, int]:
     """Bytes of host memory on one node: term -> bytes."""
     return {name: whole_bytes(evaluate(term, workload, plan)) for name, term in HOST.items()}
+
+
+def required_memory(workload: Workload, plan: Any) -> dict[str, int]:
+    """Bytes that each phase needs so that they suffice but for the accepted risk: every term with its margin."""
+
+    def required(name: str, term: Term) -> int:
+        factor = margin_factor(workload, plan.stack, plan.method, name)
+        return whole_bytes(evaluate(term, workload, plan) * factor)
+
+    return {phase: sum(required(name, term) for name, term in terms.items()) for phase, terms in PHASES.items()}
 
 
 def peak(phases: dict[str, dict[str, int]]) -> tuple[str, int]:

@@ -7,8 +7,9 @@ from planner.catalog.stack import Stack
 from planner.estimator.arrays import smaller
 from planner.estimator.compute import pcie_bandwidth
 from planner.estimator.formula import formula
-from planner.estimator.saved import local_tokens, residual_bytes
-from planner.estimator.states import state_bytes_per_parameter, trained_dtype
+from planner.estimator.optimizers import state_bytes_per_parameter, state_dtype, trained_dtype
+from planner.estimator.saved import local_tokens
+from planner.estimator.setting import residual_bytes
 from planner.estimator.workload import DTYPE_BYTES, Workload
 
 HOST_MEMORY_BANDWIDTH = 200e9
@@ -42,16 +43,17 @@ def offload_seconds(
     Valid for: not overlapped.
     Error: not calibrated yet.
     """
-    if offload not in ("optimizer", "params+optimizer"):
+    if offload not in ("optimizer", "params+optimizer", "all"):
         return 0.0
     ranks = data_parallel * context_parallel
     trained = trained_dtype(stack, method, base_dtype, master_weights)
     trainable = workload.trainable_parameters(method)
     copies = trainable / ranks * (DTYPE_BYTES[grad_dtype] + DTYPE_BYTES[compute_dtype]) / pcie_bandwidth(gpu)
-    touched = 2 * (state_bytes_per_parameter(optimizer, trained, workload) + DTYPE_BYTES[trained])
+    dtype = state_dtype(stack, method, base_dtype, master_weights)
+    touched = 2 * (state_bytes_per_parameter(optimizer, dtype, workload, method) + DTYPE_BYTES[trained])
     update = trainable / ranks * gpus_per_node * (touched + DTYPE_BYTES[grad_dtype]) / HOST_MEMORY_BANDWIDTH
     streamed = 0.0
-    if offload == "params+optimizer":
+    if offload in ("params+optimizer", "all"):
         element = 0.55 if base_dtype.startswith("nf4") else DTYPE_BYTES[compute_dtype]
         streamed = 2 * gradient_accumulation * workload.architecture.parameters * element / ranks / pcie_bandwidth(gpu)
     return copies + update + streamed
@@ -79,7 +81,7 @@ def activation_offload_seconds(
     Valid for: copies on a stream of their own.
     Error: not calibrated yet.
     """
-    if offload != "activations":
+    if offload not in ("activations", "all"):
         return 0.0
     residual = residual_bytes(stack, stack.precision(method, base_dtype, master_weights))
     layers = smaller(checkpointed_layers, workload.architecture.layers)

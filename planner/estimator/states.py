@@ -1,4 +1,4 @@
-"""Memory that lives as long as the run: weights, adapters, master copies, optimizer states; and gradients."""
+"""Memory of the parameters, which lives as long as the run: weights, adapters, master copies."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ QUANTISED_BYTES = {
     "nf4": 0.5 + 4 / NF4_BLOCK,
     "nf4-double": 0.5 + 1 / NF4_BLOCK + 4 / (NF4_BLOCK * NF4_DOUBLE_BLOCK),
     "int8": 1.0,
+    "fp4": 0.5 + 4 / NF4_BLOCK,
+    "int4-gptq": 0.5 + 2 / 128 + 0.5 / 128,
 }
 """Bytes per quantised weight with its constants: one fp32 absmax per 64 weights; doubly quantised, one byte per 64
-weights and one fp32 per 256 of those; int8 rows keep one fp32 each, which is left out (below 0.1%).
-Source: QLoRA, arXiv 2305.14314, section 3."""
-EIGHT_BIT_BLOCK = 256
-"""8-bit optimizers keep one fp32 absmax per 256 elements. Source: bitsandbytes optimizers, block-wise quantisation."""
-PAGED_ELEMENTS = 100_000
-"""Elements from which on a paged optimizer pages a tensor's states."""
+weights and one fp32 per 256 of those; int8 rows keep one fp32 each, which is left out (below 0.1%). GPTQ keeps a 16-bit
+scale and a 4-bit zero point per 128 weights. Source: QLoRA, arXiv 2305.14314, section 3; GPTQ, arXiv 2210.17323."""
 
 
 @formula
@@ -49,7 +47,7 @@ def weight_bytes(
 
     Llama-2-7B in bf16: 6,738,415,616 x 2 bytes = 12.55 GiB.
     """
-    if offload == "params+optimizer":
+    if offload in ("params+optimizer", "all"):
         return 0.0
     shards = shard_ranks(sharding, "weights", data_parallel, context_parallel, tensor_parallel, gpus_per_node)
     if method != "qlora":
@@ -61,7 +59,10 @@ def weight_bytes(
     experts = workload.expert_parameters / (tensor_parallel * expert_parallel) * expert_bytes
     linear = workload.linear_parameters / tensor_parallel * QUANTISED_BYTES[base_dtype] + experts
     blocks = (linear + workload.small_parameters * plain) * workload.block_share(pipeline_parallel)
-    return (blocks + workload.ends_parameters(pipeline_parallel, tensor_parallel) * plain) / shards
+    ends = workload.ends_parameters(pipeline_parallel, tensor_parallel) * plain
+    if stack.quantises_head and pipeline_parallel == 1:
+        ends = ends - workload.head_parameters / tensor_parallel * (plain - QUANTISED_BYTES[base_dtype])
+    return (blocks + ends) / shards
 
 
 @formula
@@ -119,115 +120,7 @@ def master_bytes(
     """
     precision = stack.precision(method, base_dtype, master_weights)
     stored = base_dtype if method == "full" else precision.adapter_dtype
-    if master_weights == "none" or stored == "fp32" or offload in ("optimizer", "params+optimizer"):
+    if master_weights == "none" or stored == "fp32" or offload in ("optimizer", "params+optimizer", "all"):
         return 0.0
     shards = shard_ranks(sharding, "states", data_parallel, context_parallel, tensor_parallel, gpus_per_node)
     return 4.0 * workload.trainable_parameters(method, tensor_parallel, pipeline_parallel, expert_parallel) / shards
-
-
-def state_bytes_per_parameter(optimizer: str, trainable_dtype: str, workload: Workload) -> float:
-    """Optimizer state of one trainable parameter, wherever it is kept.
-
-    Adam keeps two moments in the dtype of the parameters it updates, Lion one; the 8-bit ones a byte and 1/64 byte of
-    block constants each. Adafactor keeps one fp32 number per row and column of each matrix: 4 (r + c) / (r c).
-    Source: bitsandbytes and PyTorch optimizers; Adafactor, arXiv 1804.04235, section 3.
-    """
-    moment = DTYPE_BYTES[trainable_dtype]
-    eight_bit = 1 + 4 / EIGHT_BIT_BLOCK
-    if optimizer == "adafactor":
-        hidden = workload.architecture.hidden
-        return 4.0 * 2 / hidden
-    return {
-        "adamw": 2 * moment,
-        "adamw-8bit": 2 * eight_bit,
-        "paged-adamw-8bit": 2 * eight_bit,
-        "lion": moment,
-        "sgd": 0.0,
-    }[optimizer]
-
-
-def resident_fraction(workload: Workload, method: str, optimizer: str) -> float:
-    """Share of the trainable parameters whose states the GPU itself keeps; of a full model's all are paged.
-
-    Source: bitsandbytes pages tensors of at least 100,000 elements only (`get_state_buffer`).
-    """
-    if optimizer != "paged-adamw-8bit":
-        return 1.0
-    if method == "full":
-        return 0.0
-    tensors = [(m.count, workload.lora_rank * width) for m in workload.adapted for width in (m.inputs, m.outputs)]
-    resident = sum(count * elements for count, elements in tensors if elements < PAGED_ELEMENTS)
-    return resident / workload.adapter_parameters
-
-
-def trained_dtype(stack: Stack, method: str, base_dtype: str, master_weights: str) -> str:
-    """The dtype of the parameters that the optimizer updates: fp32 if they have an fp32 master."""
-    if master_weights == "fp32":
-        return "fp32"
-    return base_dtype if method == "full" else stack.precision(method, base_dtype, master_weights).adapter_dtype
-
-
-@formula
-def optimizer_state_bytes(
-    workload: Workload,
-    *,
-    stack: Stack,
-    method: str,
-    base_dtype: str,
-    master_weights: str,
-    optimizer: str,
-    sharding: str,
-    offload: str,
-    data_parallel: int,
-    tensor_parallel: int,
-    pipeline_parallel: int,
-    context_parallel: int,
-    expert_parallel: int,
-    gpus_per_node: int,
-) -> float:
-    """Bytes of the optimizer's states on the GPU.
-
-    trainable x state bytes / shards. Paged states live in managed memory outside the GPU's allocator, offloaded ones
-    on the host: 0 here. Small tensors, such as most adapters, are not paged: see `resident_fraction`.
-    Source: see `state_bytes_per_parameter`.
-    Valid for: all optimizers of the catalog; adafactor as for square matrices of the hidden size.
-    Error: 0 for adamw against traced steps; below 0.5% for adamw-8bit (tensors under 4,096 elements stay fp32).
-    """
-    if offload in ("optimizer", "params+optimizer"):
-        return 0.0
-    each = state_bytes_per_parameter(optimizer, trained_dtype(stack, method, base_dtype, master_weights), workload)
-    shards = shard_ranks(sharding, "states", data_parallel, context_parallel, tensor_parallel, gpus_per_node)
-    trainable = workload.trainable_parameters(method, tensor_parallel, pipeline_parallel, expert_parallel)
-    return trainable * resident_fraction(workload, method, optimizer) * each / shards
-
-
-@formula
-def optimizer_temporary_bytes(
-    workload: Workload,
-    *,
-    stack: Stack,
-    method: str,
-    base_dtype: str,
-    master_weights: str,
-    optimizer: str,
-    sharding: str,
-    offload: str,
-    data_parallel: int,
-    tensor_parallel: int,
-    pipeline_parallel: int,
-    context_parallel: int,
-    expert_parallel: int,
-    gpus_per_node: int,
-) -> float:
-    """Bytes of temporaries inside optimizer.step().
-
-    The foreach AdamW of PyTorch allocates the square roots of all second moments at once: one set of one state.
-    Source: traced steps: full bf16 fine-tuning peaks at exactly 10 bytes per parameter, fp32 at 20.
-    Valid for: adamw on stacks that use torch's foreach implementation; 0 for fused and 8-bit kernels.
-    Error: 0 against traced steps.
-    """
-    if optimizer != "adamw" or offload in ("optimizer", "params+optimizer"):
-        return 0.0
-    each = DTYPE_BYTES[trained_dtype(stack, method, base_dtype, master_weights)] * stack.optimizer_temporary_states
-    shards = shard_ranks(sharding, "states", data_parallel, context_parallel, tensor_parallel, gpus_per_node)
-    return workload.trainable_parameters(method, tensor_parallel, pipeline_parallel, expert_parallel) * each / shards

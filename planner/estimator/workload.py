@@ -26,6 +26,17 @@ class Workload:
     startup_seconds: float | None = None
     download_gbit_s: float | None = None
     checkpoint_interval_seconds: float | None = None
+    padded: bool = False
+    """Whether batches come with a padding mask."""
+    dora: bool = False
+    """Whether adapters are weight-decomposed: DoRA, arXiv 2402.09353."""
+    lora_dropout: float = 0.0
+    oom_risk: float = 0.01
+    """Accepted probability that the peak exceeds the GPU's memory."""
+    virtual_stages: int = 1
+    """Pieces of layers per GPU of an interleaved pipeline; 1 = not interleaved."""
+    evaluation_micro_batch: int | None = None
+    """Sequences per GPU while evaluating; None = evaluated like a training step: its micro-batch, its loss."""
 
     @property
     def tokens_per_step(self) -> int:
@@ -40,9 +51,14 @@ class Workload:
         return self.architecture.adapted_matrices(tuple(self.lora_targets.split("+")))
 
     @cached_property
-    def adapter_parameters(self) -> int:
-        """Parameters of all LoRA matrices."""
+    def adapter_weights(self) -> int:
+        """Weights of all LoRA matrices."""
         return sum(self.lora_rank * m.count * (m.inputs + m.outputs) for m in self.adapted)
+
+    @cached_property
+    def adapter_parameters(self) -> int:
+        """Parameters of all adapters: their matrices and, with DoRA, a magnitude per output of each adapted layer."""
+        return self.adapter_weights + (sum(m.count * m.outputs for m in self.adapted) if self.dora else 0)
 
     @cached_property
     def linear_parameters(self) -> int:
@@ -76,6 +92,12 @@ class Workload:
         sizes = [m.weights // m.count for m in self.architecture.matrices() if m.kind in ("linear", "expert")]
         return max(sizes)
 
+    def largest_trained(self, method: str) -> int:
+        """Elements of the largest trained matrix: usually the embedding of a full model, or one adapter matrix."""
+        if method == "full":
+            return max(m.weights // m.count for m in self.architecture.matrices())
+        return max(self.lora_rank * max(m.inputs, m.outputs) for m in self.adapted)
+
     def ends_parameters(self, pipeline_parallel: int, tensor_parallel: int = 1) -> float:
         """Embedding and head on the pipeline stage that holds most: both without a pipeline, else the larger one.
 
@@ -96,6 +118,17 @@ class Workload:
     def stage_layers(self, pipeline_parallel: int) -> int:
         """Blocks on the pipeline stage that holds most."""
         return ceil_div(self.architecture.layers, pipeline_parallel)
+
+    def in_flight(self, pipeline_parallel: int, gradient_accumulation: int) -> float:
+        """Micro-batches whose activations the first pipeline stage holds at once, measured in whole stages.
+
+        1F1B: min(p, m). Interleaved with v pieces of 1 / v of a stage each: 2 (p - 1) + (v - 1) p + 1 pieces, which
+        are p + (p - 1) / v stages, and at most m.
+        Source: 1F1B, arXiv 2104.04473; interleaved, arXiv 2205.05198, section 4.2.3 (factor 1 + (p - 1) / (p v)), and
+        the warm-up of Megatron core 0.16.1 with one piece more (pipeline_parallel/schedules.py).
+        """
+        more = (pipeline_parallel - 1) / self.virtual_stages if self.virtual_stages > 1 else 0
+        return smaller(pipeline_parallel + more, gradient_accumulation)
 
     def stage_parameters(self, tensor_parallel: int = 1, pipeline_parallel: int = 1, expert_parallel: int = 1) -> float:
         """Parameters on the GPU that holds most, before any sharding over data-parallel ranks."""

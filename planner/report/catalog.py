@@ -97,7 +97,7 @@ def _count(name: str, records: Sequence[Record], today: date) -> str:
     word = name if len(records) != 1 else name.removesuffix("s")
     stale = sum(1 for each in records if isinstance(each, Offer) and each.is_stale(today))
     marked = f"; {stale} STALE ({MARK}): the price is more than {STALE_AFTER_DAYS} days old on {today}" if stale else ""
-    nominal = any(isinstance(each, Gpu) and each.memory_is_nominal for each in records)
+    nominal = any(isinstance(each, Gpu) and _is_assumed(each) for each in records)
     remark = f"; {NOMINAL}: nominal memory, no reported value was found" if nominal else ""
     return f"{len(records)} {word}{marked}{remark}"
 
@@ -113,8 +113,12 @@ def records_as_plain(records: Sequence[Record], *, today: date) -> list[dict[str
     return plain
 
 
+def _is_assumed(gpu: Gpu) -> bool:
+    return gpu.memory_is_nominal and gpu.usable_mib is None
+
+
 def _gpu_row(gpu: Gpu, _: date) -> Row:
-    memory = f"{gpu.memory_bytes / GIB:.1f}{NOMINAL if gpu.memory_is_nominal else ''}"
+    memory = f"{gpu.memory_bytes / GIB:.1f}{NOMINAL if _is_assumed(gpu) else ''}"
     rates = [_number(rate) for rate in (gpu.bf16_tflops, gpu.fp8_tflops, gpu.memory_bandwidth_gbs, gpu.nvlink_gbs)]
     return [gpu.name, gpu.vendor, memory, *rates]
 
@@ -141,7 +145,7 @@ LISTINGS: dict[str, Listing] = {
     "gpus": Listing(
         lambda catalog: catalog.gpus,
         lambda gpu: (gpu.name, *gpu.aliases, gpu.vendor, gpu.architecture, gpu.form_factor),
-        ["GPU", "vendor", "GiB", "bf16 TFLOPS", "fp8", "GB/s", "NVLink"],
+        ["GPU", "vendor", "usable GiB", "bf16 TFLOPS", "fp8", "GB/s", "NVLink"],
         _gpu_row,
         right=(2, 3, 4, 5, 6),
     ),

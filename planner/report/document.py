@@ -12,6 +12,7 @@ from planner.report import facts
 from planner.report.words import cost_parts
 from planner.solver.answer import Answer, Binding, Change, Relaxation, Rival, Shortfall
 from planner.solver.candidate import Candidate
+from planner.solver.given import Evaluation
 from planner.solver.world import World
 
 Document = dict[str, Any]
@@ -28,7 +29,7 @@ def document(answer: Answer) -> Document:
     return {
         "status": answer.status,
         "plan": None if best is None else best.plan.as_dict(),
-        "estimate": None if best is None else _estimate(best, answer.world),
+        "estimate": None if best is None else estimate_document(best, answer.world),
         "proof": _proof(answer),
         "why": _why(answer),
         "alternatives": _alternatives(answer),
@@ -49,11 +50,12 @@ def _finite(value: float | str) -> float | str | None:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _estimate(best: Candidate, world: World) -> Document:
+def estimate_document(best: Candidate, world: World) -> Document:
+    """What a plan needs, takes and costs; null of all money where no price is known."""
     estimate = best.estimate
-    _, startup, training, lost = cost_parts(estimate.cost, estimate.startup_cost, estimate.lost_cost, SMALLEST_AMOUNT)
     return {
         **_memory(estimate),
+        "peaks": {level: vars(peak) for level, peak in world.measured_peaks(best.plan, estimate).items()},
         "host_memory": dict(estimate.host_memory),
         "host_capacity_bytes": estimate.host_capacity_bytes,
         "disk_bytes": estimate.disk_bytes,
@@ -66,15 +68,40 @@ def _estimate(best: Candidate, world: World) -> Document:
         "training_hours": estimate.training_seconds / 3600,
         "lost_hours": estimate.lost_seconds / 3600,
         "checkpoint_interval_hours": estimate.checkpoint_interval_seconds / 3600,
+        **(_costs(best, world) if best.plan.offer.is_priced else dict.fromkeys(("cost", "cost_parts", "price"))),
+    }
+
+
+def _costs(best: Candidate, world: World) -> Document:
+    estimate = best.estimate
+    _, startup, training, lost = cost_parts(estimate.cost, estimate.startup_cost, estimate.lost_cost, SMALLEST_AMOUNT)
+    return {
         "cost": _money(estimate.cost, world),
         "cost_parts": {"training": float(training), "startup": float(startup), "lost": float(lost)},
         "price": _price(best.plan.offer, world),
     }
 
 
+def given_document(evaluation: Evaluation) -> Document:
+    """A given plan: whether it fits, the plan, its estimate, each limit, and what these rest on."""
+    world, plan = evaluation.world, evaluation.plan
+    return {
+        "fits": evaluation.fits,
+        "plan": plan.as_dict() | ({} if plan.offer.is_priced else {"offer": None}),
+        "estimate": estimate_document(evaluation.candidate, world),
+        "limits": [vars(check) for check in evaluation.checks],
+        "unpriced": evaluation.unpriced,
+        "assumptions": [vars(each) for each in facts.assumptions(world, evaluation.candidate)],
+        "notes": list(world.scenario.notes),
+        "price_sources": [_source(each) for each in facts.sources_of(world, [plan.offer])],
+    }
+
+
 def _memory(estimate: Estimate) -> Document:
     return {
         "peak_bytes": estimate.peak_bytes,
+        "required_bytes": estimate.required_bytes,
+        "fit_probability": round(estimate.fit_probability, 6),
         "capacity_bytes": estimate.capacity_bytes,
         "peak_phase": estimate.peak_phase,
         "memory": {phase: dict(terms) for phase, terms in estimate.memory.items()},
@@ -123,7 +150,7 @@ def _proof(answer: Answer) -> Document:
 def _why(answer: Answer) -> Document:
     return {
         "bindings": [_binding(each, facts.binds(answer, each)) for each in answer.bindings],
-        "assumptions": [vars(each) for each in facts.assumptions(answer)],
+        "assumptions": [vars(each) for each in facts.assumptions(answer.world, answer.best)],
         "notes": list(answer.world.scenario.notes),
         "conflict": _conflict(answer),
         "price_sources": [_source(each) for each in facts.price_sources(answer)],

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from planner.report import facts, words
 from planner.report.page import Page
 from planner.solver.answer import Answer
 from planner.solver.candidate import Candidate
+from planner.solver.world import World
 from planner.units import Money, format_bytes, format_count, format_price, format_seconds
 
-TRACED_STEPS = 240
-MEMORY_MEDIAN_ERROR = 0.0002
-MEMORY_LARGEST_ERROR = 0.034
-"""Errors of the peak of live tensors against traced steps, rounded up; a test recomputes them."""
 NOT_MODELLED = (
-    "fragmentation beyond the allocator term, data loading, evaluation, storage and traffic prices, minimum rental "
-    "times, availability of machines"
+    "data loading, storage and traffic prices, minimum rental times, availability of machines"
 )
 
 
@@ -71,24 +69,34 @@ def _dropped(page: Page, answer: Answer) -> None:
         page.paragraph(f"{gpu}, {name}: {why}", "dim", indent="    ")
 
 
-def known_section(page: Page, answer: Answer, *, details: bool) -> None:
+def known_section(
+    page: Page, world: World, best: Candidate | None, sources: Sequence[facts.PriceSource], *, details: bool
+) -> None:
     """How well memory, time and money are known."""
     page.heading("How well these numbers are known")
-    memory = (
-        f"peak of live tensors against {TRACED_STEPS} traced training steps: half within {MEMORY_MEDIAN_ERROR:.2%}, "
-        f"all within {MEMORY_LARGEST_ERROR:.1%}; not yet validated on real GPUs"
-    )
-    page.labelled("memory", memory)
-    if answer.best is not None:
-        page.labelled("time", _time_range(answer.best))
-    sources = facts.price_sources(answer)
+    if best is not None:
+        page.labelled("memory", memory_evidence(best))
+        page.labelled("time", _time_range(best))
     ages = [each.age_days for each in sources if each.is_stale]
     if ages:
         shown = f"{len(ages)} of {len(sources)} used here STALE: more than 90 days old, the oldest {max(ages)} days"
         page.labelled("prices", shown, "yellow")
     page.labelled("not modelled", NOT_MODELLED)
     if details:
-        _assumptions(page, answer)
+        _assumptions(page, world, best)
+
+
+def memory_evidence(best: Candidate) -> str:
+    """What the interval of the peak rests on."""
+    plan, estimate = best.plan, best.estimate
+    group = plan.stack.spread.groups.get(plan.method)
+    if group is None:
+        basis = f"the spread of all published runs, as none with {plan.stack.name} and {plan.method} was measured"
+    else:
+        runs = "1 published run" if group.rows == 1 else f"{group.rows} published runs"
+        basis = f"{runs} of {plan.stack.name} with {plan.method} ({', '.join(group.sources)})"
+    low, high = (format_bytes(each) for each in (estimate.needed.low_bytes, estimate.needed.high_bytes))
+    return f"9 of 10 such runs need {low} to {high}: from {basis}; see docs/accuracy.md"
 
 
 def _time_range(best: Candidate) -> str:
@@ -102,9 +110,9 @@ def _time_range(best: Candidate) -> str:
     )
 
 
-def _assumptions(page: Page, answer: Answer) -> None:
+def _assumptions(page: Page, world: World, best: Candidate | None) -> None:
     page.heading("Assumed")
-    for each in facts.assumptions(answer):
+    for each in facts.assumptions(world, best):
         page.labelled(each.key, f"{_assumed(each)} ({each.source})", cells=28)
 
 
@@ -136,17 +144,17 @@ def dated(source: facts.PriceSource) -> str:
     return f"of {day}, {source.age_days} days old{': STALE' if source.is_stale else ''}"
 
 
-def notes_section(page: Page, answer: Answer) -> None:
+def notes_section(page: Page, world: World) -> None:
     """What the reader of the scenario noticed."""
-    if answer.world.scenario.notes:
+    if world.scenario.notes:
         page.heading("Notes")
-        for note in answer.world.scenario.notes:
+        for note in world.scenario.notes:
             page.labelled("-", note, cells=2)
 
 
-def size_of_job(answer: Answer) -> str:
+def size_of_job(world: World) -> str:
     """The job in one line: tokens, sequences, steps."""
-    job = answer.world.scenario.job
+    job = world.scenario.job
     return (
         f"{format_count(job.tokens)} tokens, {job.steps:,} steps of {job.global_batch} sequences of "
         f"{job.sequence_length:,} tokens"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -13,6 +13,8 @@ from planner.catalog.offer import STALE_AFTER_DAYS
 from planner.decisions import Plan
 from planner.estimator import duration
 from planner.estimator.estimate import Estimate
+from planner.estimator.links import ASSUMED_NETWORK_GBIT_S
+from planner.scenario.model import DEFAULT_OOM_RISK
 from planner.solver.alternatives import broken_limits
 from planner.solver.answer import Answer, Binding, Change, Shortfall
 from planner.solver.candidate import Candidate
@@ -55,15 +57,15 @@ class PriceSource:
         return self.age_days > STALE_AFTER_DAYS
 
 
-def assumptions(answer: Answer) -> Iterator[Assumption]:
-    """Everything assumed for the chosen plan, or for the job alone where there is none."""
-    yield from _job_assumptions(answer)
-    if answer.best is not None:
-        yield from _plan_assumptions(answer.best.plan, answer.best.estimate, answer)
+def assumptions(world: World, best: Candidate | None) -> Iterator[Assumption]:
+    """Everything assumed for a plan, or for the job alone where there is none."""
+    yield from _job_assumptions(world)
+    if best is not None:
+        yield from _plan_assumptions(best.plan, best.estimate, world)
 
 
-def _job_assumptions(answer: Answer) -> Iterator[Assumption]:
-    own = answer.world.scenario.assumptions
+def _job_assumptions(world: World) -> Iterator[Assumption]:
+    own = world.scenario.assumptions
     startup, download = own.startup_seconds, own.download_gbit_s
     yield Assumption("startup", startup or duration.BOOT_SECONDS, "s", OWN_VALUE if startup else ASSUMED)
     yield Assumption(
@@ -72,8 +74,8 @@ def _job_assumptions(answer: Answer) -> Iterator[Assumption]:
     yield Assumption("disk_rate", duration.DISK_BYTES_PER_SECOND, "bytes/s", ASSUMED)
 
 
-def _plan_assumptions(plan: Plan, estimate: Estimate, answer: Answer) -> Iterator[Assumption]:
-    interval = answer.world.scenario.assumptions.checkpoint_interval_seconds
+def _plan_assumptions(plan: Plan, estimate: Estimate, world: World) -> Iterator[Assumption]:
+    interval = world.scenario.assumptions.checkpoint_interval_seconds
     source = OWN_VALUE if interval else "optimum after Young 1974 for the failure rates below"
     yield Assumption("checkpoint_interval", estimate.checkpoint_interval_seconds, "s", source)
     failures = "Llama 3, arXiv 2407.21783, section 3.3.4"
@@ -86,23 +88,40 @@ def _plan_assumptions(plan: Plan, estimate: Estimate, answer: Answer) -> Iterato
             yield Assumption(f"gpu_efficiency_{name}", getattr(efficiency, name), "of the peak", efficiency.source)
     factor = plan.stack.kernel_efficiency_fraction
     yield Assumption("stack_efficiency_factor", factor, "of the GPU's efficiency", plan.stack.source)
-    limits = answer.world.scenario.limits
-    reserve = limits.reserve_bytes(plan.gpu.memory_bytes)
-    own = limits.gpu_memory_reserve_bytes is not None
-    yield Assumption("gpu_memory_reserve", reserve, "bytes", OWN_VALUE if own else ASSUMED)
-    if plan.gpu.memory_is_nominal:
+    limits = world.scenario.limits
+    own = limits.oom_risk != DEFAULT_OOM_RISK
+    yield Assumption("oom_risk", limits.oom_risk, "accepted probability", OWN_VALUE if own else ASSUMED)
+    if limits.gpu_memory_reserve_bytes:
+        yield Assumption("gpu_memory_reserve", limits.gpu_memory_reserve_bytes, "bytes", OWN_VALUE)
+    if plan.gpu.memory_is_nominal and plan.gpu.usable_mib is None:
         yield Assumption("gpu_memory", plan.gpu.memory_bytes, "bytes", "nominal size: no reported value was found")
+    yield from _machine_assumptions(plan, estimate)
+
+
+def _machine_assumptions(plan: Plan, estimate: Estimate) -> Iterator[Assumption]:
+    """What is not known of the machine."""
+    unknown = "the provider does not publish it" if plan.offer.is_priced else "no offer is known"
     if estimate.host_capacity_bytes is None:
-        yield Assumption("host_memory", "enough", "", "the provider does not publish it: not checked")
+        yield Assumption("host_memory", "enough", "", f"{unknown}: not checked")
     if estimate.disk_capacity_bytes is None:
-        yield Assumption("disk", "enough", "", "the provider does not publish it: not checked")
+        yield Assumption("disk", "enough", "", f"{unknown}: not checked")
+    if not plan.offer.is_priced:
+        yield Assumption("gpus_per_node", plan.gpus_per_node, "GPUs", f"{unknown}: give plan.nodes, or an offer")
+    if not plan.offer.is_priced and plan.nodes > 1:
+        network = f"{unknown}: give inter_node_gbit_s with an offer"
+        yield Assumption("inter_node_gbit_s", ASSUMED_NETWORK_GBIT_S, "Gbit/s", network)
 
 
 def price_sources(answer: Answer) -> list[PriceSource]:
     """The prices of the plan and of every alternative shown, the plan's first, then the rates that convert them."""
-    offers = dict.fromkeys(each.plan.offer for each in _candidates(answer))
-    prices = [price_source(offer, answer.world.scenario.as_of) for offer in offers]
-    return [*prices, *_rates(answer, {each.currency for each in prices})]
+    return sources_of(answer.world, [each.plan.offer for each in _candidates(answer)])
+
+
+def sources_of(world: World, offers: Iterable[Offer]) -> list[PriceSource]:
+    """The prices of offers, as far as they are known, then the rates that convert them."""
+    priced = dict.fromkeys(offer for offer in offers if offer.is_priced)
+    prices = [price_source(offer, world.scenario.as_of) for offer in priced]
+    return [*prices, *_rates(world, {each.currency for each in prices})]
 
 
 def _candidates(answer: Answer) -> Iterator[Candidate]:
@@ -129,9 +148,9 @@ def price_source(offer: Offer, as_of: date) -> PriceSource:
     )
 
 
-def _rates(answer: Answer, used: set[str]) -> Iterator[PriceSource]:
+def _rates(world: World, used: set[str]) -> Iterator[PriceSource]:
     """Exchange rates between the currencies of prices, budget and answer."""
-    scenario, currencies = answer.world.scenario, answer.world.catalog.currencies
+    scenario, currencies = world.scenario, world.catalog.currencies
     budget = scenario.limits.budget
     used |= {scenario.currency} | ({budget.currency} if budget else set())
     for rate in currencies.currencies if len(used) > 1 else ():

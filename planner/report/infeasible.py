@@ -24,7 +24,7 @@ SPLIT_STATES = {
 def infeasible_report(page: Page, answer: Answer, *, details: bool) -> None:
     """The sentence, and behind it the conflict in figures."""
     page.paragraph(_sentence(answer), "bold red" if answer.status == "infeasible" else "bold yellow")
-    page.paragraph(f"{words.model_name(answer.world)}: {size_of_job(answer)}", "dim")
+    page.paragraph(f"{words.model_name(answer.world)}: {size_of_job(answer.world)}", "dim")
     if answer.unoffered_gpus:
         names = words.listed([gpu.name for gpu in answer.unoffered_gpus])
         page.paragraph(f"No offer of {names} is known for this search: give your own price under offers.")

@@ -34,6 +34,11 @@ def count(description: str) -> Schema:
     return of("integer", description, minimum=0)
 
 
+def share(description: str) -> Schema:
+    """A number from 0 to 1."""
+    return of("number", description, minimum=0, maximum=1)
+
+
 def one_of(description: str, *values: str) -> Schema:
     """One of some words."""
     return {"description": description, "enum": list(values)}

@@ -8,7 +8,19 @@ from planner.catalog.offer import Offer
 from planner.decisions import DECISIONS, LORA_MODULES
 from planner.estimator.duration import OVERLAPPED, SERIAL
 from planner.estimator.memory import HOST, PHASES
-from planner.report.json_schema import DIALECT, Schema, amount, closed, count, listing, nullable, of, one_of, reference
+from planner.report.json_schema import (
+    DIALECT,
+    Schema,
+    amount,
+    closed,
+    count,
+    listing,
+    nullable,
+    of,
+    one_of,
+    reference,
+    share,
+)
 
 LIMITS = ("gpu_memory", "host_memory", "disk", "deadline", "budget", "max_gpus")
 UNITS_OF_LIMITS = "Bytes for memory and disk, seconds for deadline, money for budget, else a count."
@@ -29,8 +41,42 @@ def answer_json_schema() -> Schema:
         why=_why(),
         alternatives=_alternatives(),
     )
-    named = {"plan": _plan(), "money": _money(), "memory": _memory(), "shortfall": _shortfall()}
+    named = {"plan": _plan(), "money": _money(), "memory": _memory(), "peak": _peak(), "shortfall": _shortfall()}
     return {"$schema": DIALECT, "title": "Answer of planner solve", **whole, "$defs": named}
+
+
+def estimate_json_schema() -> Schema:
+    """JSON schema (2020-12) of the document that `planner estimate --format json` prints for one scenario.
+
+    >>> estimate_json_schema()["required"][:4]
+    ['fits', 'plan', 'estimate', 'limits']
+    """
+    plan = _plan()
+    offer = nullable(of("string", "who rents it out and at what price; null if no offer is known"))
+    whole = closed(
+        "What one given plan needs, takes and costs, and whether it keeps the limits.",
+        fits=nullable(of("boolean", "Whether all limits hold; null if a budget cannot be checked without a price.")),
+        plan=plan | {"properties": plan["properties"] | {"offer": offer}},
+        estimate=_estimate(always_priced=False),
+        limits=listing("Every limit there can be.", _check()),
+        unpriced=of("string", "Why no price is known; empty if one is."),
+        assumptions=_assumptions(),
+        notes=_notes(),
+        price_sources=listing("Prices and exchange rates used.", _source()),
+    )
+    named = {"money": _money(), "memory": _memory(), "peak": _peak()}
+    return {"$schema": DIALECT, "title": "Answer of planner estimate", **whole, "$defs": named}
+
+
+def _check() -> Schema:
+    return closed(
+        "One limit.",
+        limit=one_of(UNITS_OF_LIMITS, "gpu_memory", "host_memory", "disk", "deadline", "budget"),
+        used=nullable(amount("By the plan; null if not known.")),
+        available=nullable(amount("At most; null if there is no such limit, or if it is not published.")),
+        holds=nullable(of("boolean", "Whether the plan keeps it; null if that is not known, or if there is none.")),
+        reason=of("string", "Why holds is null; else empty."),
+    )
 
 
 def _plan() -> Schema:
@@ -69,22 +115,39 @@ def _memory() -> Schema:
     )
 
 
+def _peak() -> Schema:
+    return closed(
+        "A peak with its 90% interval.",
+        bytes=count("As expected."),
+        low_bytes=count("One in twenty such runs needs less."),
+        high_bytes=count("One in twenty such runs needs more."),
+    )
+
+
 def _memory_keys() -> dict[str, Schema]:
     return {
-        "peak_bytes": count("Bytes of the largest phase."),
-        "capacity_bytes": of("integer", "Bytes that the driver reports, less the reserve of the scenario."),
+        "peak_bytes": count("Bytes of the largest phase, as expected: what the process needs."),
+        "required_bytes": count("Bytes that suffice but for the accepted risk: what the limit counts."),
+        "fit_probability": share("Probability that what the process needs fits the capacity."),
+        "capacity_bytes": of("integer", "Bytes that the GPU offers a process, less the reserve of the scenario."),
         "peak_phase": one_of("The largest phase.", *PHASES),
         "memory": reference("memory"),
     }
 
 
-def _estimate() -> Schema:
+def _estimate(*, always_priced: bool = True) -> Schema:
+    priced = (lambda schema: schema) if always_priced else nullable
     resources = {**OVERLAPPED, "serial": SERIAL}
     step = {name: _terms("Seconds by term.", terms, amount("seconds")) for name, terms in resources.items()}
     parts = dict.fromkeys(("training", "startup", "lost"), amount("in the currency of cost"))
     return closed(
         "What the plan needs, how long it takes and what it costs.",
         **_memory_keys(),
+        peaks=closed(
+            "What is measured: live tensors (max_memory_allocated), with what the allocator holds besides "
+            "(max_memory_reserved), with the CUDA context and communicators (nvidia-smi).",
+            **{level: reference("peak") for level in ("allocated", "reserved", "process")},
+        ),
         host_memory=_terms("Bytes of one machine by term.", HOST, count("bytes")),
         host_capacity_bytes=nullable(count("Bytes of one machine; null if not published: not checked.")),
         disk_bytes=count("Bytes of disk of the machine that saves."),
@@ -97,9 +160,9 @@ def _estimate() -> Schema:
         training_hours=amount("Steps alone."),
         lost_hours=amount("Saving, lost work and restarts."),
         checkpoint_interval_hours=amount("Time between two saved checkpoints."),
-        cost=reference("money"),
-        cost_parts=closed("Parts that add up to cost.", **parts),
-        price=_price(),
+        cost=priced(reference("money")),
+        cost_parts=priced(closed("Parts that add up to cost.", **parts)),
+        price=priced(_price()),
     )
 
 
@@ -147,24 +210,31 @@ def _proof() -> Schema:
 
 
 def _why() -> Schema:
-    number = {"type": ["number", "string"]}
     return closed(
         "What the answer rests on and what limits it.",
         bindings=listing("How much the plan uses of each limit.", _binding()),
-        assumptions=listing(
-            "Values that are assumed.",
-            closed(
-                "One of them.",
-                key=of("string", "Name, that of the scenario's assumptions where it can be set there."),
-                value=number,
-                unit=of("string", "Unit of the value."),
-                source=of("string", "Where it is from."),
-            ),
-        ),
-        notes=listing("What was assumed of the scenario or has no effect.", of("string", "A sentence.")),
+        assumptions=_assumptions(),
+        notes=_notes(),
         conflict=nullable(_conflict()),
         price_sources=listing("Prices and exchange rates used.", _source()),
     )
+
+
+def _assumptions() -> Schema:
+    return listing(
+        "Values that are assumed.",
+        closed(
+            "One of them.",
+            key=of("string", "Name, that of the scenario's assumptions where it can be set there."),
+            value={"type": ["number", "string"]},
+            unit=of("string", "Unit of the value."),
+            source=of("string", "Where it is from."),
+        ),
+    )
+
+
+def _notes() -> Schema:
+    return listing("What was assumed of the scenario or has no effect.", of("string", "A sentence."))
 
 
 def _binding() -> Schema:

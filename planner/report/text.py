@@ -32,20 +32,20 @@ def report(answer: Answer, *, details: bool = False, width: int = 80, ascii_only
     else:
         _plan_report(page, answer, answer.best, details=details)
     proof_section(page, answer, details=details)
-    known_section(page, answer, details=details)
+    known_section(page, answer.world, answer.best, facts.price_sources(answer), details=details)
     if details:
         prices_section(page, answer)
-    notes_section(page, answer)
+    notes_section(page, answer.world)
     return page
 
 
 def _plan_report(page: Page, answer: Answer, best: Candidate, *, details: bool) -> None:
     page.paragraph(_sentence(answer.world, best), "bold green")
-    page.paragraph(size_of_job(answer), "dim")
+    page.paragraph(size_of_job(answer.world), "dim")
     plan_section(page, answer.world, best.plan, details=details)
     memory_section(page, best.estimate, details=details)
-    _time_section(page, best, details=details)
-    _cost_section(page, answer, best)
+    time_section(page, best, details=details)
+    cost_section(page, answer.world, best)
     _limits_section(page, answer)
     alternatives_section(page, answer, best, details=details)
     changes_section(page, answer, best, details=details)
@@ -53,13 +53,16 @@ def _plan_report(page: Page, answer: Answer, best: Candidate, *, details: bool) 
 
 def _sentence(world: World, best: Candidate) -> str:
     """What a practitioner would say."""
-    plan, estimate = best.plan, best.estimate
+    cost = words.money(best.estimate.cost, world.scenario.currency)
+    return f"{task(world, best.plan)}: {format_seconds(best.estimate.seconds)}, {cost}."
+
+
+def task(world: World, plan: Plan) -> str:
+    """What is trained, how, and on which machines."""
     verb = "Train all parameters of {}" if plan.method == "full" else "Fine-tune {} with " + words.method(plan)
-    offer = f"{plan.offer.provider} ({plan.offer.kind}, {words.price(plan.offer)})"
-    where = f"on {words.machines(plan)} from {offer}"
-    cost = words.money(estimate.cost, world.scenario.currency)
+    offer = f" from {plan.offer.provider} ({plan.offer.kind}, {words.price(plan.offer)})"
     model = verb.replace("{}", words.model_name(world), 1)
-    return f"{model} {where}: {format_seconds(estimate.seconds)}, {cost}."
+    return f"{model} on {words.machines(plan)}{offer if plan.offer.is_priced else ''}"
 
 
 def plan_section(page: Page, world: World, plan: Plan, *, details: bool) -> None:
@@ -127,7 +130,8 @@ def _parallel(plan: Plan) -> str:
     return ", ".join(f"{name} {degree}" for name, degree in degrees.items() if degree > 1)
 
 
-def _time_section(page: Page, best: Candidate, *, details: bool) -> None:
+def time_section(page: Page, best: Candidate, *, details: bool) -> None:
+    """Start-up, training and losses; the step by resource."""
     estimate = best.estimate
     parts = (
         f"{format_seconds(estimate.startup_seconds)} start-up + {format_seconds(estimate.training_seconds)} training + "
@@ -156,16 +160,17 @@ def _time_section(page: Page, best: Candidate, *, details: bool) -> None:
         page.table(terms, right=(2,))
 
 
-def _cost_section(page: Page, answer: Answer, best: Candidate) -> None:
-    estimate, offer, currency = best.estimate, best.plan.offer, answer.world.scenario.currency
+def cost_section(page: Page, world: World, best: Candidate) -> None:
+    """What the parts of the time cost, and at which price."""
+    estimate, offer, currency = best.estimate, best.plan.offer, world.scenario.currency
     total, *parts = words.cost_parts(estimate.cost, estimate.startup_cost, estimate.lost_cost)
     startup, training, lost = (f"{part:,.2f}" for part in parts)
     shown = f"{startup} start-up + {training} training + {lost} saving and interruptions"
     page.heading("Cost", f"{words.money(total, currency)} = {shown}")
-    source = facts.price_source(offer, answer.world.scenario.as_of)
+    source = facts.price_source(offer, world.scenario.as_of)
     converted = ""
     if offer.currency != currency:
-        converted = f" ({words.money(answer.world.price_per_gpu_hour(offer), currency)})"
+        converted = f" ({words.money(world.price_per_gpu_hour(offer), currency)})"
     page.labelled("price", f"{words.price(offer)}{converted} {dated(source)}", "yellow" if source.is_stale else "")
     page.labelled("source", source.source)
 

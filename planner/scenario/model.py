@@ -38,6 +38,8 @@ class Job:
     """Sequences per optimizer step."""
     padded_samples: int | None = None
     """Samples of all epochs if each is padded to one sequence; None if the data are packed into full sequences."""
+    evaluation_micro_batch: int | None = None
+    """Sequences per GPU in one evaluation step; None if it is like a training step."""
 
     @property
     def sequences(self) -> int:
@@ -64,6 +66,9 @@ class Lora:
     rank: int = 16
     targets: str = "all-linear"
     """`all-linear` (every linear layer of a block), or modules joined by "+" in the order of `LORA_MODULES`: `q+v`."""
+    dora: bool = False
+    """Whether they are weight-decomposed (DoRA)."""
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,8 @@ class Search:
     base_dtype: tuple[str, ...] | None = None
     compute_dtype: tuple[str, ...] | None = None
     master_weights: tuple[str, ...] | None = None
+    grad_dtype: tuple[str, ...] | None = None
+    """Only a given plan fixes it; else it follows from the stack and the other dtypes."""
     optimizer: tuple[str, ...] | None = None
     checkpointing: tuple[str, ...] | None = None
     checkpointed_layers: tuple[int, ...] | None = None
@@ -95,6 +102,8 @@ class Search:
     gpus: tuple[int, ...] | None = None
     """Allowed total numbers of GPUs, each at most `max_gpus`."""
     provider: tuple[str, ...] | None = None
+    offer: tuple[str, ...] | None = None
+    """Names of offers: only a given plan names one."""
     max_gpus: int = 64
     pricing: tuple[str, ...] = ("on-demand", "spot")
     lora: Lora = Lora()
@@ -109,12 +118,12 @@ class Search:
         return allowed is None or value in allowed
 
     def admits(self, offer: Offer) -> bool:
-        """Whether the GPU, the provider and the kind of price of `offer` are all allowed."""
-        chosen = (("gpu", offer.gpu), ("provider", offer.provider), ("pricing", offer.kind))
+        """Whether the GPU, the provider, the kind of price and the name of `offer` are all allowed."""
+        chosen = (("gpu", offer.gpu), ("provider", offer.provider), ("pricing", offer.kind), ("offer", offer.name))
         return all(self.allows(decision, value) for decision, value in chosen)
 
 
-DEFAULT_RESERVE_PARTS = 50
+DEFAULT_OOM_RISK = 0.01
 
 
 @dataclass(frozen=True)
@@ -123,21 +132,10 @@ class Limits:
 
     deadline_seconds: float | None = None
     budget: Money | None = None
-    gpu_memory_reserve_bytes: int | None = None
-    """Memory that must stay free on every GPU; None is a fiftieth of it."""
-
-    def reserve_bytes(self, memory_bytes: int) -> int:
-        """Memory to keep free on a GPU of this size: what the user says, or 1/50.
-
-        The default covers what the driver and a display take and the least that estimates can be wrong by; it is an
-        assumption, on the small side until peaks are validated on real GPUs.
-
-        >>> round(Limits().reserve_bytes(24564 * 2**20) / 2**30, 2)
-        0.48
-        """
-        if self.gpu_memory_reserve_bytes is not None:
-            return self.gpu_memory_reserve_bytes
-        return memory_bytes // DEFAULT_RESERVE_PARTS
+    oom_risk: float = DEFAULT_OOM_RISK
+    """Accepted probability that a plan exceeds its GPU's memory."""
+    gpu_memory_reserve_bytes: int = 0
+    """Memory that must stay free on every GPU, besides what the risk asks for: a display, another process."""
 
 
 @dataclass(frozen=True)
@@ -173,13 +171,22 @@ class Scenario:
     catalog_offers: bool = True
     """Whether the catalog's offers count too."""
     assumptions: Assumptions = Assumptions()
+    nodes: int | None = None
+    """Machines of a given plan, if it states them."""
     notes: tuple[str, ...] = ()
     """What was assumed or will have no effect, one sentence each."""
 
     def usable_offers(self, catalog_offers: Iterable[Offer]) -> tuple[Offer, ...]:
         """The user's own offers, then the catalog's where the user wants them, as far as the search admits them."""
         known = (*self.offers, *(catalog_offers if self.catalog_offers else ()))
-        return tuple(offer for offer in known if self.search.admits(offer))
+        return tuple(offer for offer in known if self.search.admits(offer) and self._spreads_as_given(offer))
+
+    def _spreads_as_given(self, offer: Offer) -> bool:
+        """Whether the GPUs of the given plan are on as many machines of an offer as it states."""
+        gpus = self.search.gpus
+        if self.nodes is None or gpus is None or len(gpus) != 1:
+            return True
+        return min(gpus[0], offer.gpus_per_node) * self.nodes == gpus[0]
 
     def replace(self, **changes: Any) -> Scenario:
         """A copy with other values, for what-if questions; fields of the parts (job, search, ...) go by their own name.

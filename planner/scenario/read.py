@@ -33,7 +33,11 @@ def read_scenario_text(text: str, file: str, *, folder: Path, catalog: Catalog, 
 
     Error: InputError with every problem of the text, in order.
     """
-    document = parse_yaml(text, file)
+    return scenario_in(parse_yaml(text, file), folder=folder, catalog=catalog, today=today)
+
+
+def scenario_in(document: Document, *, folder: Path, catalog: Catalog, today: date | None = None) -> Scenario:
+    """The scenario in a document, which goes on to know where everything is written. Error: InputError."""
     reading = Reading(catalog, folder, today or date.today(), frozenset(_own_providers(document.value)))
     problems = [*document.problems, *_form_problems(document)]
     try:

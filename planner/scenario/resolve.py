@@ -10,6 +10,7 @@ from planner.catalog.offer import Offer
 from planner.errors import InputError, Problem
 from planner.scenario.fields import Reading
 from planner.scenario.model import Assumptions, Job, Limits, Lora, Scenario, Search
+from planner.scenario.plan import narrowed, plan_problems
 from planner.scenario.schema import AssumptionsSchema, JobSchema, LimitsSchema, OfferSchema, ScenarioSchema
 from planner.scenario.search_schema import SearchSchema
 from planner.scenario.yaml_lines import Document
@@ -19,7 +20,13 @@ from planner.units import MOST_COUNT, format_count
 def resolve_scenario(written: ScenarioSchema, document: Document, reading: Reading) -> Scenario:
     """The scenario that `written` means. Error: InputError for what only shows in several sections together."""
     offers = tuple(_offer(offer, document.file, reading) for offer in written.offers)
-    problems = [*_data_problems(written.job, document), *_offer_problems(offers, document)]
+    known = (*offers, *(reading.catalog.offers if written.plan and written.catalog_offers else ()))
+    search = _search(written.search)
+    problems = [
+        *_data_problems(written.job, document),
+        *_offer_problems(offers, document),
+        *plan_problems(search, written, known, document),
+    ]
     if problems:
         raise InputError(problems)
     budget = written.limits.budget
@@ -28,13 +35,14 @@ def resolve_scenario(written: ScenarioSchema, document: Document, reading: Readi
         name=written.name or Path(document.file).stem,
         as_of=reading.as_of,
         job=_job(written.job),
-        search=_search(written.search),
+        search=narrowed(search, written, known),
         limits=_limits(written.limits),
         prefer=written.prefer,
         currency=written.currency or (budget.currency if budget else "USD"),
         offers=offers,
         catalog_offers=written.catalog_offers,
         assumptions=_assumptions(written.assumptions),
+        nodes=written.plan.nodes if written.plan else None,
     )
     return scenario.replace(notes=tuple(_notes(scenario, written, reading)))
 
@@ -49,6 +57,7 @@ def _job(written: JobSchema) -> Job:
         sequence_length=written.sequence_length,
         global_batch=written.global_batch,
         padded_samples=None if samples is None or written.data.packing else samples * epochs,
+        evaluation_micro_batch=written.evaluation_micro_batch,
     )
 
 
@@ -62,7 +71,7 @@ def _tokens(written: JobSchema) -> int:
 def _search(written: SearchSchema) -> Search:
     """The same choices as plain data."""
     values = {key: value for key, value in written if key != "lora"}
-    return Search(**values, lora=Lora(rank=written.lora.rank, targets=written.lora.targets))
+    return Search(**values, lora=Lora(**dict(written.lora)))
 
 
 def _limits(written: LimitsSchema) -> Limits:
@@ -70,6 +79,7 @@ def _limits(written: LimitsSchema) -> Limits:
     return Limits(
         deadline_seconds=written.deadline,
         budget=written.budget,
+        oom_risk=written.oom_risk,
         gpu_memory_reserve_bytes=written.gpu_memory_reserve,
     )
 
@@ -122,6 +132,8 @@ def _notes(scenario: Scenario, written: ScenarioSchema, reading: Reading) -> Ite
     methods = scenario.search.method
     if "lora" in written.search.model_fields_set and methods == ("full",):
         yield "search.lora has no effect: search.method allows only full."
+    if written.plan is not None and written.plan.adapters and methods == ("full",):
+        yield "plan.lora has no effect: the method is full."
     for offer in scenario.offers:
         if not scenario.search.admits(offer):
             yield f"Your own price of {offer.gpu} ({offer.name}) is not used: search excludes it."

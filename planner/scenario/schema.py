@@ -21,22 +21,25 @@ from planner.scenario.fields import (
     in_unit,
     one_of,
     parse_date,
-    parse_flag,
     parse_text,
     reading_of,
     whole,
 )
+from planner.scenario.model import DEFAULT_OOM_RISK
 from planner.scenario.names import NamedModel, in_known_currency, parse_currency, parse_model
-from planner.scenario.search_schema import MOST_SEQUENCES, GpuName, SearchSchema
+from planner.scenario.plan_schema import PlanSchema
+from planner.scenario.search_schema import MOST_SEQUENCES, Flag, GpuName, SearchSchema
 from planner.units import (
     Money,
     parse_bytes,
     parse_count,
     parse_duration,
+    parse_fraction,
     parse_money,
     parse_money_per_hour,
     parse_number,
     parse_whole,
+    shown,
 )
 
 MOST_EPOCHS = 10_000
@@ -69,7 +72,6 @@ _DAY = {"type": "string", "format": "date"}
 Count = Annotated[int, in_unit(parse_count, "120M", 50_000, plain="integer")]
 Duration = Annotated[float, in_unit(parse_duration, "48h", "2 days")]
 Text = Annotated[str, Parsed(lambda value, _: parse_text(value), {"type": ["string", "number"]})]
-Flag = Annotated[bool, Parsed(lambda value, _: parse_flag(value), {"type": "boolean"})]
 Model = Annotated[NamedModel, Parsed(parse_model, {"type": "string"})]
 GlobalBatch = Annotated[int, Parsed(parse_global_batch, whole(1, MOST_SEQUENCES).schema)]
 
@@ -97,6 +99,19 @@ class DataSchema(Section):
     )
 
 
+LEAST_OOM_RISK, MOST_OOM_RISK = 0.0001, 0.5
+"""Below, the tail of the error distribution is a guess; above, a plan would be more likely to fail than to run."""
+
+
+def _parse_risk(value: object) -> float:
+    risk = parse_fraction(value)
+    if not LEAST_OOM_RISK <= risk <= MOST_OOM_RISK:
+        raise FieldError(
+            Fault(f"expected a risk from {LEAST_OOM_RISK:.2%} to {MOST_OOM_RISK:.0%}, found {shown(value)}")
+        )
+    return risk
+
+
 class JobSchema(Section):
     """The training run to plan."""
 
@@ -111,6 +126,14 @@ class JobSchema(Section):
     data: DataSchema = Field(
         description="How much to train on.",
         examples=[{"tokens": "120M"}, {"samples": "50k", "tokens_per_sample": 800, "epochs": 3}],
+    )
+    evaluation_micro_batch: Annotated[int, whole(1, MOST_SEQUENCES)] | None = Field(
+        default=None,
+        description=(
+            "Sequences per GPU in one evaluation step, whose logits are full whatever the training loss; left out = "
+            "evaluated like a training step. Hugging Face's own default is 8."
+        ),
+        examples=[8],
     )
 
     @field_validator("sequence_length")
@@ -131,10 +154,15 @@ class LimitsSchema(Section):
     budget: Annotated[Money, in_known_currency(parse_money, "200 USD", "1500 CNY")] | None = Field(
         default=None, description="Most that the whole run may cost.", examples=["200 USD"]
     )
-    gpu_memory_reserve: Annotated[int, in_unit(parse_bytes, "2 GiB")] | None = Field(
-        default=None,
-        description="Memory that must stay free on every GPU; 2% of it by default.",
-        examples=["2 GiB", "0"],
+    oom_risk: Annotated[float, in_unit(_parse_risk, "1%", plain="number")] = Field(
+        default=DEFAULT_OOM_RISK,
+        description="Accepted probability of running out of GPU memory, which decides what fits.",
+        examples=["1%", 0.05],
+    )
+    gpu_memory_reserve: Annotated[int, in_unit(parse_bytes, "2 GiB")] = Field(
+        default=0,
+        description="Memory that must stay free on every GPU besides, for a display or another process.",
+        examples=["2 GiB"],
     )
 
 
@@ -201,6 +229,13 @@ class ScenarioSchema(Section):
     catalog_offers: Flag = Field(default=True, description="Whether the catalog's offers count too.")
     search: SearchSchema = Field(
         default_factory=SearchSchema, description="What may be chosen; left out = everything legal."
+    )
+    plan: PlanSchema | None = Field(
+        default=None,
+        description=(
+            "A plan, for `planner estimate`: one value of each decision. What follows from the rest may be left out; "
+            "`planner solve` chooses what is left out."
+        ),
     )
     limits: LimitsSchema = Field(default_factory=LimitsSchema, description="Hard limits.")
     prefer: Annotated[Literal["cost", "time"], one_of(("cost", "time"))] = Field(

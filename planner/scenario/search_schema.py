@@ -7,8 +7,21 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, field_validator
 
 from planner.decisions import DECISIONS, LORA_MODULES, PRICINGS
-from planner.scenario.fields import FieldError, Parsed, Section, Several, one_of, reading_of, too_large, whole
+from planner.scenario.fields import (
+    Fault,
+    FieldError,
+    Parsed,
+    Section,
+    Several,
+    in_unit,
+    one_of,
+    parse_flag,
+    reading_of,
+    too_large,
+    whole,
+)
 from planner.scenario.names import parse_gpu, parse_lora_targets, parse_provider, parse_stack
+from planner.units import parse_fraction, shown
 
 MOST_GPUS = 16_384
 MOST_CHUNKS = 1024
@@ -16,7 +29,7 @@ MOST_SEQUENCES = 65_536
 MOST_LAYERS = 1024
 MOST_RANK = 4096
 
-_DECISIONS = {decision.name: decision for decision in DECISIONS}
+DECISION_OF = {decision.name: decision for decision in DECISIONS}
 _NAME = {"type": ["string", "number"]}
 _TARGETS = {
     "anyOf": [
@@ -29,32 +42,52 @@ Chunks = Annotated[int, whole(1, MOST_CHUNKS)]
 Sequences = Annotated[int, whole(1, MOST_SEQUENCES)]
 Gpus = Annotated[int, whole(1, MOST_GPUS)]
 GpuName = Annotated[str, Parsed(parse_gpu, _NAME | {"examples": ["RTX 4090", "H100 SXM"]})]
+StackName = Annotated[str, Parsed(parse_stack, _NAME)]
+ProviderName = Annotated[str, Parsed(parse_provider, _NAME)]
+Layers = Annotated[int, whole(0, MOST_LAYERS)]
+Rank = Annotated[int, whole(1, MOST_RANK)]
+Flag = Annotated[bool, Parsed(lambda value, _: parse_flag(value), {"type": "boolean"})]
+Targets = Annotated[str, Parsed(parse_lora_targets, _TARGETS)]
 
 
 def words(decision: str) -> Parsed:
     """One of the values of a decision."""
-    return one_of(_DECISIONS[decision].values)
+    return one_of(DECISION_OF[decision].values)
 
 
 def choice(decision: str) -> Any:
     """A field for the allowed values of a decision, which allows everything when it is left out."""
-    return Field(default=None, description=f"Allowed values: {_DECISIONS[decision].meaning}.")
+    return Field(default=None, description=f"Allowed values: {DECISION_OF[decision].meaning}.")
+
+
+def _parse_dropout(value: object) -> float:
+    """A share from 0 to below 1."""
+    if value == 0 and not isinstance(value, bool):
+        return 0.0
+    dropout = parse_fraction(value)
+    if dropout >= 1:
+        raise FieldError(Fault(f"{shown(value)} drops everything", "It must be below 1"))
+    return dropout
 
 
 class LoraSchema(Section):
     """Shape of the adapters of lora and qlora."""
 
-    rank: Annotated[int, whole(1, MOST_RANK)] = Field(default=16, description="Rank of the adapter matrices.")
-    targets: Annotated[str, Parsed(parse_lora_targets, _TARGETS)] = Field(
+    rank: Rank = Field(default=16, description="Rank of the adapter matrices.")
+    targets: Targets = Field(
         default="all-linear",
         description='Adapted linear layers: "all-linear" (every one of a block), a list, or names joined by "+".',
+    )
+    dora: Flag = Field(default=False, description="Weight-decomposed adapters (DoRA).")
+    dropout: Annotated[float, in_unit(_parse_dropout, "5%", plain="number")] = Field(
+        default=0.0, description="Dropout of the adapters' inputs, below 1."
     )
 
 
 class SearchSchema(Section):
     """Allowed values of each decision: one value or a list; a decision that is left out is free."""
 
-    stack: Several[Annotated[str, Parsed(parse_stack, _NAME)]] | None = choice("stack")
+    stack: Several[StackName] | None = choice("stack")
     method: Several[Annotated[str, words("method")]] | None = choice("method")
     lora: LoraSchema = Field(default_factory=LoraSchema, description="Rank and targets of the adapters.")
     base_dtype: Several[Annotated[str, words("base_dtype")]] | None = choice("base_dtype")
@@ -62,7 +95,7 @@ class SearchSchema(Section):
     master_weights: Several[Annotated[str, words("master_weights")]] | None = choice("master_weights")
     optimizer: Several[Annotated[str, words("optimizer")]] | None = choice("optimizer")
     checkpointing: Several[Annotated[str, words("checkpointing")]] | None = choice("checkpointing")
-    checkpointed_layers: Several[Annotated[int, whole(0, MOST_LAYERS)]] | None = choice("checkpointed_layers")
+    checkpointed_layers: Several[Layers] | None = choice("checkpointed_layers")
     attention: Several[Annotated[str, words("attention")]] | None = choice("attention")
     loss: Several[Annotated[str, words("loss")]] | None = choice("loss")
     loss_chunks: Several[Chunks] | None = choice("loss_chunks")
@@ -82,7 +115,7 @@ class SearchSchema(Section):
     pricing: Several[Annotated[str, one_of(PRICINGS)]] = Field(
         default=("on-demand", "spot"), description="Kinds of price that may be used."
     )
-    provider: Several[Annotated[str, Parsed(parse_provider, _NAME)]] | None = Field(
+    provider: Several[ProviderName] | None = Field(
         default=None, description="Providers that may be used: those of the catalog's offers and your own."
     )
 

@@ -18,7 +18,7 @@ from planner.solver.world import World
 def bindings_of(world: World, best: Candidate) -> Iterator[Binding]:
     """How much the plan uses of each limit that exists, in a fixed order."""
     estimate = best.estimate
-    yield Binding("gpu_memory", estimate.peak_bytes, estimate.capacity_bytes)
+    yield Binding("gpu_memory", estimate.required_bytes, estimate.capacity_bytes)
     if estimate.host_capacity_bytes is not None:
         yield Binding("host_memory", sum(estimate.host_memory.values()), estimate.host_capacity_bytes)
     if world.deadline_seconds < float("inf"):
@@ -32,7 +32,7 @@ def broken_limits(world: World, estimate: Estimate) -> tuple[LimitName, ...]:
     """Names of the limits that an estimate breaks."""
     host, disk = estimate.host_capacity_bytes, estimate.disk_capacity_bytes
     broken: dict[LimitName, bool] = {
-        "gpu_memory": estimate.peak_bytes > estimate.capacity_bytes,
+        "gpu_memory": estimate.required_bytes > estimate.capacity_bytes,
         "host_memory": host is not None and sum(estimate.host_memory.values()) > host,
         "disk": disk is not None and estimate.disk_bytes > disk,
         "deadline": estimate.seconds > world.deadline_seconds,

@@ -121,7 +121,8 @@ def _bounds(
     columns = {name: value[:, None] if isinstance(value, np.ndarray) else value for name, value in decisions.items()}
     legal_rows = legal("family", world, decisions, (len(rows),))
     waiting = np.where(legal_rows[:, None], 1.0, np.inf)
-    waiting = waiting + (columns["pipeline_parallel"] - 1) / columns["gradient_accumulation"]
+    pieces = columns["gradient_accumulation"] * world.workload.virtual_stages
+    waiting = waiting + (columns["pipeline_parallel"] - 1) / pieces
     activation, flops = [], []
     for choice in choices:
         chosen = {**columns, **choice.names(), **choice.numbers()}

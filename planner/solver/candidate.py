@@ -73,7 +73,7 @@ class Candidate:
 def amount_of(estimate: Estimate, objective: Objective) -> float:
     """What an objective minimises: money, seconds, or bytes."""
     if objective == "memory":
-        return float(estimate.peak_bytes)
+        return float(estimate.required_bytes)
     return float(estimate.cost) if objective == "cost" else estimate.seconds
 
 
@@ -82,4 +82,4 @@ def amounts_in_steps(estimate: Estimate, objective: Objective, resolution: Resol
     both = (steps(float(estimate.cost), resolution.cost), steps(estimate.seconds, resolution.seconds))
     if objective == "time":
         return both[::-1]
-    return (estimate.peak_bytes, *both) if objective == "memory" else both
+    return (estimate.required_bytes, *both) if objective == "memory" else both

@@ -88,6 +88,7 @@ def _precisions(stack: Stack, search: Search) -> Iterator[tuple[Precision, str]]
             search.allows("method", precision.method)
             and search.allows("base_dtype", precision.base_dtype)
             and search.allows("master_weights", precision.master_weights)
+            and search.allows("grad_dtype", precision.grad_dtype)
         )
         for compute_dtype in precision.compute_dtypes:
             if allowed and search.allows("compute_dtype", compute_dtype):

@@ -135,7 +135,7 @@ def _least_lacking(solver: Solver, world: World, relaxed: World, proof: Proof) -
     lifted = solver.of(relaxed)
     found = [lifted.run(lifted.machine(gpu, objective="memory"), proof) for gpu in relaxed.gpus]
     known = [each for each in found if each is not None]
-    return min(known, key=lambda each: each.estimate.peak_bytes - world.capacity_bytes(each.plan.gpu), default=None)
+    return min(known, key=lambda each: each.estimate.required_bytes - world.capacity_bytes(each.plan.gpu), default=None)
 
 
 def _helpful(solver: Solver, name: str, together: tuple[str, ...], proof: Proof) -> Relaxation:
@@ -238,7 +238,7 @@ def memory_shortfall(solver: Solver, gpu: Gpu, proof: Proof, method: str | None 
     found = solver.run(solver.machine(gpu, world, "memory"), proof, method=method)
     if found is None:
         return None
-    return Shortfall("gpu_memory", float(found.estimate.peak_bytes), float(found.estimate.capacity_bytes), found)
+    return Shortfall("gpu_memory", float(found.estimate.required_bytes), float(found.estimate.capacity_bytes), found)
 
 
 def shortfall_of(solver: Solver, gpu: Gpu, method: str | None = None) -> Shortfall | None:

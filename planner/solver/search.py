@@ -259,10 +259,10 @@ class MachineSearch:
 
     def _confirm(self, keys: Keys, key: int, columns: NDArray[np.float64], estimate: Estimate) -> None:
         """The estimator must confirm what the model added up. DisagreementError otherwise: a bug."""
-        totals = [sum(terms.values()) for terms in estimate.memory.values()]
+        totals = list(estimate.required.values())
         if [int(value) for value in columns[: len(totals)]] != totals:
             raise DisagreementError(f"memory: the model added up {columns[: len(totals)]}, the estimator {totals}")
-        if self.objective != "memory" and estimate.peak_bytes > estimate.capacity_bytes:
+        if self.objective != "memory" and estimate.required_bytes > estimate.capacity_bytes:
             raise DisagreementError("the chosen plan does not fit its GPU")
         disk = None if "disk" in self.world.lifted else estimate.disk_capacity_bytes
         if disk is not None and estimate.disk_bytes > disk:

@@ -20,6 +20,7 @@ from planner.errors import PlannerError
 from planner.estimator.duration import OVERLAPPED, SERIAL
 from planner.estimator.formula import call, scope
 from planner.estimator.memory import HOST, PHASES, ROUNDED_BYTES
+from planner.estimator.uncertainty import margin_factor
 from planner.estimator.workload import Workload
 from planner.solver.domains import ACTIVATION_LOCAL, GRID, SCHEDULE, STATE_LOCAL
 
@@ -43,7 +44,9 @@ class PlacedTerm:
 
     function: Term
     columns: tuple[int, ...]
-    rounded: bool
+    name: str = ""
+    """What the memory it counts is called; blank if it is no memory of a GPU."""
+    rounded: bool = False
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -60,9 +63,10 @@ class Memo:
     def value(self, term: PlacedTerm, workload: Workload, decisions: dict[str, Any], grid: Hashable) -> Any:
         """The value of a term, evaluated if it is new."""
         names = (getattr(decisions[name], "name", decisions[name]) for name in term.names)
-        key = (term.function, grid, *names)
+        factor = _factor(term, workload, decisions)
+        key = (term.function, factor, grid, *names)
         if key not in self.values:
-            self.values[key] = _value(term, workload, decisions)
+            self.values[key] = _value(term, workload, decisions, factor)
         return self.values[key]
 
 
@@ -80,12 +84,15 @@ def table_of(function: Term) -> str:
 def placed_terms(table: str) -> tuple[PlacedTerm, ...]:
     """All terms of one table, each function once."""
     columns: dict[Term, list[int]] = {}
+    names: dict[Term, str] = {}
     for number, terms in enumerate((*MEMORY_COLUMNS.values(), *TIME_COLUMNS.values())):
-        for function in terms.values():
+        for name, function in terms.items():
             if table_of(function) == table:
                 columns.setdefault(function, []).append(number)
+                names.setdefault(function, name if number < PHASE_COUNT else "")
     return tuple(
-        PlacedTerm(function, tuple(places), places[0] < len(MEMORY_COLUMNS)) for function, places in columns.items()
+        PlacedTerm(function, tuple(places), names[function], places[0] < len(MEMORY_COLUMNS))
+        for function, places in columns.items()
     )
 
 
@@ -111,13 +118,21 @@ def tabulate(
         places = [place for place in term.columns if wanted is None or place in wanted]
         if not places or term.function in without:
             continue
-        value = memo.value(term, workload, decisions, grid) if memo else _value(term, workload, decisions)
+        if memo:
+            value = memo.value(term, workload, decisions, grid)
+        else:
+            value = _value(term, workload, decisions, _factor(term, workload, decisions))
         for place in places:
             rows[..., place] += value
     return rows
 
 
-def _value(term: PlacedTerm, workload: Workload, decisions: dict[str, Any]) -> Any:
-    """A term's value for all rows, rounded if it is memory."""
+def _factor(term: PlacedTerm, workload: Workload, decisions: dict[str, Any]) -> float:
+    """What a limit counts of a term: more than is expected of it where it may be off."""
+    return margin_factor(workload, decisions["stack"], decisions["method"], term.name) if term.name else 1.0
+
+
+def _value(term: PlacedTerm, workload: Workload, decisions: dict[str, Any], factor: float) -> Any:
+    """A term's value for all rows, with its margin and rounded if it is memory."""
     value = call(term.function, workload, decisions)
-    return np.ceil(value / ROUNDED_BYTES) * ROUNDED_BYTES if term.rounded else value
+    return np.ceil(value * factor / ROUNDED_BYTES) * ROUNDED_BYTES if term.rounded else value

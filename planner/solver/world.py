@@ -10,6 +10,8 @@ from typing import Any
 from planner.catalog import Catalog, Gpu, Offer, Stack
 from planner.decisions import Plan
 from planner.estimator.estimate import Estimate, estimate
+from planner.estimator.levels import measured_peaks
+from planner.estimator.uncertainty import Peak
 from planner.estimator.workload import Workload
 from planner.scenario.model import Scenario
 
@@ -36,15 +38,23 @@ class World:
             steps=job.steps,
             lora_rank=self.scenario.search.lora.rank,
             lora_targets=self.scenario.search.lora.targets,
+            padded=job.padded_samples is not None,
+            dora=self.scenario.search.lora.dora,
+            lora_dropout=self.scenario.search.lora.dropout,
             startup_seconds=assumptions.startup_seconds,
             download_gbit_s=assumptions.download_gbit_s,
             checkpoint_interval_seconds=assumptions.checkpoint_interval_seconds,
+            evaluation_micro_batch=job.evaluation_micro_batch,
+            oom_risk=self.scenario.limits.oom_risk,
         )
 
     @cached_property
     def stacks(self) -> tuple[Stack, ...]:
-        """The stacks that the search allows, in catalog order."""
-        return tuple(stack for stack in self.catalog.stacks if self.scenario.search.allows("stack", stack.name))
+        """The stacks that the search allows, in catalog order; the common ones if it does not say."""
+        search = self.scenario.search
+        if search.stack is None:
+            return tuple(stack for stack in self.catalog.stacks if stack.common)
+        return tuple(stack for stack in self.catalog.stacks if search.allows("stack", stack.name))
 
     @cached_property
     def offers(self) -> tuple[Offer, ...]:
@@ -71,9 +81,10 @@ class World:
             return float("inf")
         return float(self.catalog.currencies.convert(budget.amount, budget.currency, self.scenario.currency))
 
-    def _reserve_bytes(self, gpu: Gpu) -> int:
+    @property
+    def _reserve_bytes(self) -> int:
         lifted = UNLIMITED_BYTES * ("gpu_memory" in self.lifted)
-        return self.scenario.limits.reserve_bytes(gpu.memory_bytes) - lifted
+        return self.scenario.limits.gpu_memory_reserve_bytes - lifted
 
     def relaxed(self, **changes: Any) -> World:
         """The same world with other limits or another search (see `Scenario.replace`)."""
@@ -81,11 +92,15 @@ class World:
 
     def capacity_bytes(self, gpu: Gpu) -> int:
         """Memory of one GPU that a plan may use."""
-        return gpu.memory_bytes - self._reserve_bytes(gpu)
+        return gpu.memory_bytes - self._reserve_bytes
 
     def price_per_gpu_hour(self, offer: Offer) -> Decimal:
         """An offer's price in the scenario's currency."""
         return self.catalog.currencies.convert(offer.price_per_gpu_hour, offer.currency, self.scenario.currency)
+
+    def measured_peaks(self, plan: Plan, found: Estimate) -> dict[str, Peak]:
+        """What a measurement of the plan would show, level by level."""
+        return measured_peaks(self.workload, plan, found.memory, plan.gpu.memory_bytes)
 
     def estimate(self, plan: Plan) -> Estimate:
         """The exact estimate of a plan in this world."""
@@ -94,5 +109,5 @@ class World:
             plan,
             currencies=self.catalog.currencies,
             currency=self.scenario.currency,
-            reserve_bytes=self._reserve_bytes(plan.gpu),
+            reserve_bytes=self._reserve_bytes,
         )

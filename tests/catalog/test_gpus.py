@@ -1,10 +1,14 @@
 """The GPU catalog: its size, its figures and the names under which people look for it."""
 
 from datetime import date
+from statistics import median
 
 import pytest
+from pydantic import ValidationError
 
 from planner.catalog import load_catalog
+from planner.catalog.gpu import RESERVED_FRACTIONS, Gpu
+from planner.estimator.buffers import CONTEXT_MIB, DEFAULT_CONTEXT_MIB
 
 CATALOG = load_catalog()
 
@@ -136,6 +140,76 @@ def test_nominal_memory_is_marked() -> None:
         "MI300X",
         "Ascend 910B",
     ]
+
+
+# GiB that torch's messages print as the total capacity.
+USABLE = {
+    "RTX 3090": 23.69,
+    "RTX 4090": 23.64,
+    "RTX 5090": 31.36,
+    "T4": 14.74,
+    "L4": 22.04,
+    "A10G": 22.06,
+    "L40S": 44.40,
+    "RTX A6000": 47.53,
+    "A100 40GB SXM": 39.50,
+    "A100 80GB SXM": 79.17,
+    "H100 SXM": 79.18,
+    "H100 NVL": 93.02,
+    "H200": 139.80,
+    "B200": 178.35,
+    "GB200": 184.31,
+    "MI250X": 2 * 63.98,
+}
+
+
+@pytest.mark.parametrize("name", USABLE)
+def test_capacity_is_what_cuda_offers(name: str) -> None:
+    """The capacity for plans is the total that processes see, not what the driver or the data sheet says."""
+    assert CATALOG.gpu(name).memory_bytes / 2**30 == pytest.approx(USABLE[name], abs=0.01)
+
+
+def test_usable_memory_is_a_little_less_and_sourced() -> None:
+    """At most 2% less than published, 9% where the published size is without error correction."""
+    without_ecc = {"T4", "A10", "A10G"}
+    for gpu in CATALOG.gpus:
+        assert (
+            (0.91 if gpu.name in without_ecc else 0.979) * gpu.memory_mib <= gpu.memory_bytes / 2**20 < gpu.memory_mib
+        )
+        assert bool(gpu.usable_source) == (gpu.usable_mib is not None)
+        assert gpu.context_mib is None or 100 < gpu.context_mib < 1024
+
+
+@pytest.mark.parametrize("kind", RESERVED_FRACTIONS)
+def test_withheld_share_is_the_median_of_the_known(kind: str) -> None:
+    """The share for GPUs without a message is the median of those with one."""
+    known = [gpu for gpu in CATALOG.gpus if gpu.memory_class == kind and gpu.usable_mib is not None]
+    shares = [1 - gpu.usable_mib / gpu.memory_mib for gpu in known if gpu.usable_mib is not None]
+    assert len(shares) > 1
+    assert median(shares) == pytest.approx(RESERVED_FRACTIONS[kind], abs=1e-4)
+
+
+def test_context_constants_are_the_medians_of_the_known() -> None:
+    """By generation, and over all GPUs."""
+    known = [(gpu.generation, gpu.context_mib) for gpu in CATALOG.gpus if gpu.context_mib is not None]
+    assert {generation for generation, _ in known} == set(CONTEXT_MIB)
+    for generation, mib in CONTEXT_MIB.items():
+        assert median(context for name, context in known if name == generation) == mib
+    assert median(context for _, context in known) == DEFAULT_CONTEXT_MIB
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"usable_source": ""}, "need a usable_source"),
+        ({"usable_mib": None, "context_mib": None}, "it needs one of them"),
+        ({"usable_mib": 24565}, "usable_mib 24565 is more than memory_mib 24564"),
+    ],
+)
+def test_usable_memory_without_sense_is_refused(change: dict[str, object], message: str) -> None:
+    """A figure without a source, a source without a figure, and more than there is."""
+    with pytest.raises(ValidationError, match=message):
+        Gpu.model_validate(CATALOG.gpu("RTX 4090").model_dump() | change)
 
 
 def test_old_gpus_have_no_bf16() -> None:

@@ -21,7 +21,8 @@ from planner.estimator.duration import OVERLAPPED, SERIAL, job_seconds
 from planner.estimator.formula import REGISTRY, call, scope
 from planner.estimator.gradients import gradient_bytes
 from planner.estimator.memory import HOST, PHASES, memory, peak
-from planner.estimator.states import adapter_bytes, master_bytes, optimizer_state_bytes, weight_bytes
+from planner.estimator.optimizers import optimizer_state_bytes
+from planner.estimator.states import adapter_bytes, master_bytes, weight_bytes
 from planner.estimator.workload import Workload
 
 Formula = Callable[..., Any]
@@ -117,27 +118,39 @@ def test_no_term_is_negative(workload: Workload, plan: dict[str, Any]) -> None:
         assert call(formula, workload, plan) >= 0, name
 
 
+def assert_phases_need_no_more(less: tuple[Workload, Any], more: tuple[Workload, Any]) -> None:
+    """Every phase of the first, and every term in host memory, is at most that of the second, up to rounding.
+
+    Single terms may be more: they are those of the moment at which a block needs most, which may be another one.
+    """
+    for phase, terms in PHASES.items():
+        first, second = (sum(call(term, *each) for term in terms.values()) for each in (less, more))
+        assert first <= second * (1 + 1e-12), phase
+    assert_no_more(HOST, less, more)
+
+
 @few
 @given(workload=jobs(), plan=plans(), sequence=st.integers(1, 10_000), longer=st.integers(1, 10_000))
 def test_memory_grows_with_the_sequence(workload: Workload, plan: dict[str, Any], sequence: int, longer: int) -> None:
-    """Longer sequences never need less of anything."""
+    """Longer sequences never need less memory in any phase."""
     short, long = with_sequence(workload, sequence), with_sequence(workload, sequence + longer)
-    assert_no_more(MEMORY, (short, plan), (long, plan))
+    assert_phases_need_no_more((short, plan), (long, plan))
 
 
 @few
 @given(workload=jobs(), plan=plans(), more=st.integers(1, 64))
 def test_memory_grows_with_the_micro_batch(workload: Workload, plan: dict[str, Any], more: int) -> None:
-    """Larger micro-batches never need less of anything."""
+    """Larger micro-batches never need less memory in any phase."""
     larger = {**plan, "micro_batch": plan["micro_batch"] + more}
-    assert_no_more(MEMORY, (workload, plan), (workload, larger))
+    assert_phases_need_no_more((workload, plan), (workload, larger))
 
 
 @few
 @given(plan=plans(), rank=st.integers(1, 256), more=st.integers(1, 256), architecture=st.sampled_from(ARCHITECTURES))
 def test_memory_grows_with_the_rank(plan: dict[str, Any], rank: int, more: int, architecture: Any) -> None:
-    """Adapters of a higher rank never need less of anything."""
-    assert_no_more(MEMORY, (job(architecture, lora_rank=rank), plan), (job(architecture, lora_rank=rank + more), plan))
+    """Adapters of a higher rank never need less memory in any phase."""
+    low, high = (job(architecture, lora_rank=each) for each in (rank, rank + more))
+    assert_phases_need_no_more((low, plan), (high, plan))
 
 
 @few
@@ -162,7 +175,11 @@ def test_more_tensor_parallel_ranks_hold_no_more(workload: Workload, plan: dict[
 def test_checkpointing_saves_activations(
     workload: Workload, plan: dict[str, Any], checkpointing: str, layers: int
 ) -> None:
-    """At the end of the forward pass checkpointed blocks hold no more than others; the more of them the less."""
+    """At the end of the forward pass checkpointed blocks hold no more than others; the more of them the less.
+
+    Not so with adapters: without checkpointing the first block, whose input needs no gradient, may keep almost nothing.
+    """
+    plan = {**plan, "method": "full", "base_dtype": "bf16", "master_weights": "none", "grad_dtype": "bf16"}
     kept = {**plan, "offload": "none", "checkpointing": "none", "checkpointed_layers": 0}
     some = {**kept, "checkpointing": checkpointing, "checkpointed_layers": layers}
     fewer = {**some, "checkpointed_layers": layers - 1}
@@ -174,9 +191,13 @@ def test_checkpointing_saves_activations(
 @few
 @given(workload=jobs(), plan=plans(), other=st.sampled_from(("eager", "flash")))
 def test_sdpa_is_never_worse(workload: Workload, plan: dict[str, Any], other: str) -> None:
-    """Torch's own fused attention needs no more memory and time, in any term, than eager or the flash package."""
+    """Torch's own fused attention needs no more memory and time than eager or the flash package, in any phase.
+
+    With a few tokens per sequence scores are smaller than what a fused kernel adds.
+    """
+    workload = with_sequence(workload, max(workload.sequence_length, 64))
     sdpa, plan = {**plan, "attention": "sdpa"}, {**plan, "attention": other}
-    assert_no_more(MEMORY, (workload, sdpa), (workload, plan))
+    assert_phases_need_no_more((workload, sdpa), (workload, plan))
     assert_no_more(TIME, (workload, sdpa), (workload, plan))
 
 

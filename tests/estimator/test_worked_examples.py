@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pytest
-from toy import LORA, MIXED, MIXTURE, OFFER, PLAN, QLORA, TIED, job, on_four_gpus
+from toy import GPU, LORA, MIXED, MIXTURE, MODEL, OFFER, PLAN, QLORA, STACK, TIED, job, on_four_gpus
 
 from planner.estimator import cost, duration, memory
 from planner.estimator.formula import REGISTRY, call
@@ -23,6 +23,9 @@ CHECKPOINTED = {"checkpointing": "full", "checkpointed_layers": 4}
 SPOT = OFFER.model_copy(update={"kind": "spot"})
 TWO_MACHINES = {"data_parallel": 8, "gpus": 8, "gpus_per_node": 4}
 PIPELINE = {"pipeline_parallel": 2, "gradient_accumulation": 4}
+WHOLE = on_four_gpus("fsdp", stack=STACK.model_copy(update={"unsharded_loading": ("qlora",)}))
+ADA = GPU.model_copy(update={"architecture": "Ada AD102", "link": "none", "nvlink_gbs": None})
+NARROW = MODEL.model_copy(update={"vocab": 100})
 P = 251_456
 """Parameters of the toy model."""
 GIB = 2**30
@@ -41,11 +44,17 @@ class Example(NamedTuple):
 FLOPS_PER_SECOND = 100e12 * 0.5 * 0.7 * (16 / 528) / (8192 / 8704)
 # Per token: 6 x (122,880 block weights + 64,000 head) and 3 x half of 2 x (q 64 + v 64) x 4 layers x 8 keys.
 FULL_FLOPS = 16 * (6 * 186_880 + 3 * 4_096)
-# A block saves per token, in bf16: norms 2 x 64 x (4 fp32 + 2); q, k, v, output (64 + 32 + 32 + 64) x 2 and one fp32
-# per head; inputs of attention, MLP and down (64 + 64 + 96) x 2; gate, up and their product 3 x 96 x 2.
-BLOCK = 768 + (384 + 16) + 448 + 576
-# The final norm's fp32 and 16-bit tensors and the head's input: 64 x (4 + 2 + 2).
-FINAL = 512
+# A block saves per token, in bf16: norms 2 x (64 x (4 fp32 + 2) and one fp32 for the root); q, k, v, output (64 + 32 +
+# 32 + 64) x 2 and one fp32 per head; inputs of attention, MLP and down (64 + 64 + 96) x 2; gate, its SiLU and up
+# 3 x 96 x 2.
+BLOCK = 776 + (384 + 16) + 448 + 576
+# The final norm's fp32 and 16-bit tensors and the head's input: 64 x (4 + 2 + 2), and one fp32.
+FINAL = 516
+# With 2,048 tokens a block needs most when the product of gate and up is differentiated: down's input (192) is free.
+LONG = job(sequence_length=1024)
+ALONE = STACK.model_copy(update={"shardings": STACK.shardings[:1]})
+OLD_KBIT = QLORA | {"stack": STACK.model_copy(update={"kbit_keeps_inputs": True})}
+KEEPS_LOGITS = {"stack": STACK.model_copy(update={"keeps_logits": True})}
 # Adam in 14 bytes per parameter on a disk of 1e9 bytes/s; one GPU fails once in 54 days x 16,384 / 419.
 SAVE_SECONDS = 14 * P / 1e9
 FAILURE_SECONDS = 54 * 86_400 * 16_384 / 419
@@ -78,37 +87,72 @@ EXAMPLES = (
     Example("gradient_bytes", {}, 2 * P),
     Example("gradient_bytes", on_four_gpus("zero2"), 2 * P / 4),
     # The embedding's 64,000 come last, unless they exist from an earlier micro-batch.
-    Example("late_gradient_bytes", {}, 2 * (P - 64_000)),
+    Example("inner_gradient_bytes", {}, 2 * (P - 64_000)),
+    Example("inner_gradient_bytes", {"gradient_accumulation": 2}, 2 * P),
+    # Of the first block's 30,720 weights only down's 64 x 96, a fifth, have gradients; with sharding the block's are
+    # counted elsewhere.
+    Example("late_gradient_bytes", {}, 2 * (P - 64_000 - (P - 128_000) / 4 * (1 - 6_144 / 30_720))),
     Example("late_gradient_bytes", {"gradient_accumulation": 2}, 2 * P),
-    Example("tied_gradient_bytes", {}, 0),
-    Example("tied_gradient_bytes", {}, 2 * 2 * 64_000, job(TIED)),
+    Example("late_gradient_bytes", on_four_gpus("zero2"), 2 * P / 4 * (1 - 64_000 / P)),
+    Example("embedding_gradient_bytes", {}, 2 * 64_000),
+    # Tied: the head's, the embedding's own, and their sum.
+    Example("embedding_gradient_bytes", {}, 3 * 2 * 64_000, job(TIED)),
+    Example("late_gradient_bytes", {"gradient_accumulation": 2}, 2 * (P - 64_000) + 2 * 64_000, job(TIED)),
     Example("accumulated_gradient_bytes", {}, 0),
     Example("accumulated_gradient_bytes", {"gradient_accumulation": 2}, 2 * P),
-    # The head and a quarter of what is neither head nor embedding.
-    Example("early_gradient_bytes", {}, 2 * (64_000 + (P - 128_000) / 4)),
+    # The head and a fifth of the last block; all of it, a quarter of all blocks, where gradients are sharded.
+    Example("early_gradient_bytes", {}, 2 * (64_000 + (P - 128_000) / 4 / 5)),
+    Example("early_gradient_bytes", on_four_gpus("zero2"), 2 * (64_000 + (P - 128_000) / 4) / 4),
     Example("activation_bytes", {}, 16 * (4 * BLOCK + FINAL)),
     # A checkpointed block keeps its input, 64 x 2.
     Example("activation_bytes", CHECKPOINTED, 16 * (4 * 128 + FINAL)),
-    # Offloaded inputs of checkpointed blocks leave two behind; selective checkpointing keeps half of a block.
+    # Offloaded inputs of checkpointed blocks leave two behind; selective checkpointing keeps the input, outputs of q,
+    # v, gate and down, attention's output and one fp32 per head.
     Example("activation_bytes", CHECKPOINTED | {"offload": "activations"}, 16 * (2 * 128 + FINAL)),
-    Example("activation_bytes", CHECKPOINTED | {"checkpointing": "selective"}, 16 * (4 * BLOCK / 2 + FINAL)),
+    Example("activation_bytes", CHECKPOINTED | {"checkpointing": "selective"}, 16 * (4 * (128 + 640 + 16) + FINAL)),
     # A tiled MLP does not keep gate, up and their product (576) and down's input (192).
     Example("activation_bytes", {"mlp_chunks": 2}, 16 * (4 * (BLOCK - 576 - 192) + FINAL)),
     # Two micro-batches are on their way through two stages of two blocks.
     Example("activation_bytes", PIPELINE, 16 * (2 * 2 * BLOCK + FINAL)),
-    # Eager: queries, keys and values repeated for four heads, output, 4 x 8 scores of 6 bytes; one 16-bit causal mask.
-    Example("activation_bytes", {"attention": "eager"}, 16 * (4 * (BLOCK - 400 + 4 * 128 + 192) + FINAL + 16)),
-    # Adapters under autocast: norms keep 4 x 64 twice; a 16-bit input for each of q, k, v, o, gate, up (64) and down
-    # (96); 4 elements in each of 7 adapters; the final norm 4 x 64.
-    Example("activation_bytes", LORA, 16 * (4 * (512 + 400 + 2 * (6 * 64 + 96) + 2 * 4 * 7 + 576) + 4 * 64)),
-    Example("recomputation_bytes", CHECKPOINTED, 16 * BLOCK),
+    # Eager: queries, keys and values repeated for four heads, output, 4 x 8 scores of 6 bytes; checkpointed blocks keep
+    # the 16-bit causal mask.
+    Example("activation_bytes", {"attention": "eager"}, 16 * (4 * (BLOCK - 400 + 4 * 128 + 192) + FINAL)),
+    Example("activation_bytes", CHECKPOINTED | {"attention": "eager"}, 16 * (4 * 128 + FINAL + 2 * 8)),
+    # Padded: a 16-bit mask for each block, keys and values repeated for four heads (64 more elements).
+    Example("activation_bytes", {}, 16 * (4 * (BLOCK + 128 + 16) + FINAL), job(padded=True)),
+    # Adapters under autocast: norms keep 4 x 64 + 4 twice, but not the very first one; a 16-bit input for each of q, k,
+    # v, o, gate, up (64) and down (96); 4 elements in each of 7 adapters; the final norm 4 x 64 + 4.
+    Example("activation_bytes", LORA, 16 * 4 * (520 + 400 + 2 * (6 * 64 + 96) + 2 * 4 * 7 + 576)),
+    # Dropout of 7 inputs keeps a mask of a byte per element; not of the first q, k and v, which get no gradient.
+    Example("activation_bytes", LORA, 16 * (4 * (2512 + 6 * 64 + 96) - 3 * 64), job(lora_dropout=0.1)),
+    # On the last stage one micro-batch is in flight, through two blocks.
+    Example("loss_activation_bytes", PIPELINE, 16 * (2 * BLOCK + FINAL)),
+    # The last hidden states, which a trained head would keep anyway.
+    Example("forward_activation_bytes", LORA, 16 * 4 * 2512 + 16 * 128),
+    Example("forward_activation_bytes", {}, 16 * (4 * BLOCK + FINAL)),
+    # The output of the frozen embedding and its gradient stay.
+    Example("remaining_activation_bytes", LORA | CHECKPOINTED, 16 * 128),
+    Example("input_gradient_bytes", LORA | CHECKPOINTED, 16 * 128),
+    Example("embedding_temporary_bytes", {}, 16 * 128),
+    Example("input_gradient_bytes", CHECKPOINTED, 0),
+    # Old bitsandbytes: 16-bit inputs of six layers of 64 and one of 96, in four blocks.
+    Example("remaining_activation_bytes", OLD_KBIT, 16 * 4 * 2 * (6 * 64 + 96)),
+    Example("backward_activation_bytes", {}, 2048 * (4 * BLOCK - 192), LONG),
+    Example("block_activation_bytes", {}, 2048 * (BLOCK - 192), LONG),
+    Example("recomputation_bytes", CHECKPOINTED, 2048 * (BLOCK - 192), LONG),
     Example("recomputation_bytes", {}, 0),
-    Example("block_activation_bytes", {}, 16 * BLOCK),
-    # Gradients of the residual (64) and of gate and up (2 x 96), 2 bytes each; attention's are smaller.
-    Example("backward_temporary_bytes", {}, 16 * 2 * (64 + 192)),
-    # 64 tokens, 2 sequences: residual and queries 2 x 128, flash-like buffers 4 x 64 + 2 x 2 x 64, 4 heads x 64 keys
-    # x 6; less what the MLP saved: (64 + 96 + 3 x 96) x 2.
-    Example("backward_temporary_bytes", {"attention": "eager"}, 128 * (768 + 1536 - 896), job(sequence_length=64)),
+    # Gradients of the residual (64), of the product, of SiLU(gate) and of up (3 x 96), 2 bytes each.
+    Example("backward_temporary_bytes", {}, 2048 * 2 * (64 + 3 * 96), LONG),
+    # Eager: the residual, and 4 heads x 1,024 scores: the softmax's incoming and outgoing gradient, both in fp32.
+    Example("backward_temporary_bytes", {"attention": "eager"}, 2048 * (2 * 64 + 4 * 1024 * 8 + 128), LONG),
+    # By then gate, up and o have gradients too.
+    Example("block_gradient_bytes", {"attention": "eager", "stack": ALONE}, 2 * (2 * 6_144 + 4_096), LONG),
+    Example("block_gradient_bytes", {"attention": "eager"}, 0, LONG),
+    # The gradient of gate's, up's or down's input, with the weight of 64 x 96 dequantised beside it.
+    Example("block_dequantised_bytes", QLORA, 64 * 96 * 2),
+    Example("block_dequantised_bytes", LORA, 0),
+    # All blocks but the last one's down.
+    Example("block_weight_cast_bytes", MIXED, 2 * (122_880 - 6_144), LONG),
     Example("weight_cast_bytes", MIXED, 2 * (122_880 + 64_000)),
     Example("weight_cast_bytes", LORA, 2 * 14_848),
     Example("weight_cast_bytes", {}, 0),
@@ -118,14 +162,35 @@ EXAMPLES = (
     # Chunks of 16 / ceil(1000 / 64) = 1 token, two of 6 bytes per logit; hidden and head gradients.
     Example("logit_bytes", {"loss": "fused"}, 2 * 6 * 1000 + 2 * 16 * 64 + 2 * 64_000),
     Example("forward_logit_bytes", {}, 10 * 16 * 1000),
+    Example("logit_bytes", KEEPS_LOGITS, 14 * 16 * 1000),
+    Example("kept_logit_bytes", KEEPS_LOGITS, 2 * 16 * 1000),
+    Example("kept_logit_bytes", {}, 0),
     Example("dequantised_bytes", QLORA, 64 * 96 * 2),
     Example("dequantised_bytes", LORA, 0),
-    Example("gather_bytes", on_four_gpus("ddp"), 2 * P),
+    Example("root_gather_bytes", on_four_gpus("ddp"), 2 * P),
     # Two gathered blocks of (P - 128,000) / 4 = 30,864, embedding and head, one block's gradients.
     Example("gather_bytes", on_four_gpus("fsdp"), 2 * (2 * 30_864 + 128_000 + 30_864)),
-    Example("allocator_bytes", {}, 0.075 * (148_480 + 0 + 8_192 + 192_000)),
-    Example("context_bytes", {}, 0.6 * GIB),
-    Example("context_bytes", {"gpus": 2}, 0.6 * GIB + 420 * 2**20),
+    Example("allocator_bytes", {}, 0.075 * (149_056 + 0 + 22_528 + 192_000)),
+    Example("loaded_weight_bytes", on_four_gpus("fsdp"), 2 * P / 4),
+    Example("loaded_weight_bytes", QLORA | WHOLE, 122_880 * 0.5625 + (576 + 128_000) * 4),
+    Example("loaded_adapter_bytes", LORA | on_four_gpus("fsdp"), 14_848 * 4 / 4),
+    Example("loaded_adapter_bytes", QLORA | WHOLE, 14_848 * 4),
+    # The head's 16-bit copy before it is upcast; one whole parameter, the head; a quarter of the flat weights.
+    Example("staged_bytes", QLORA, 2 * 64_000),
+    Example("staged_bytes", on_four_gpus("fsdp"), 2 * 64_000),
+    Example("staged_bytes", on_four_gpus("zero2", offload="optimizer", **MASTER), 2 * P / 4),
+    Example("evaluation_logit_bytes", {}, 10 * 16 * 1000),
+    # Four sequences of 8 tokens, and full logits.
+    Example("evaluation_logit_bytes", {"loss": "fused"}, 10 * 32 * 1000, job(evaluation_micro_batch=4)),
+    Example("evaluation_activation_bytes", {}, 0),
+    # A block against full logits of a vocabulary of 100.
+    Example("evaluation_activation_bytes", {}, 32 * (BLOCK - 10 * 100), job(NARROW, evaluation_micro_batch=4)),
+    Example("saved_tensor_bytes", on_four_gpus("fsdp"), 2 * 64_000),
+    # A generation without a known context: the median of all; the toy's GPUs are linked by a switch.
+    Example("context_bytes", {}, 501 * 2**20),
+    Example("context_bytes", {"gpus": 2}, (501 + 750) * 2**20),
+    Example("context_bytes", {"gpu": ADA}, 445 * 2**20),
+    Example("context_bytes", {"gpu": ADA.model_copy(update={"context_mib": 300}), "gpus": 2}, (300 + 245) * 2**20),
     # Two moments 8, master copy 4, gradient 2 bytes; four ranks on one node: once in the node.
     Example("offloaded_state_bytes", on_four_gpus("zero2", offload="optimizer", **MASTER), 14 * P),
     Example("offloaded_state_bytes", on_four_gpus("zero3", offload="params+optimizer", **MASTER), (14 + 2) * P),

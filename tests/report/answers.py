@@ -14,6 +14,7 @@ from planner.decisions import Plan
 from planner.estimator.duration import OVERLAPPED, SERIAL
 from planner.estimator.estimate import Estimate
 from planner.estimator.memory import HOST, PHASES, peak
+from planner.estimator.uncertainty import Peak
 from planner.scenario.model import Scenario
 from planner.scenario.read import read_scenario_text
 from planner.solver.answer import Answer, Binding, Change, Conflict, Relaxation, Rival, Shortfall
@@ -71,6 +72,9 @@ def estimate(*, hours: float, cost: str, capacity_gib: float = 79.6, scale: floa
         "memory": phases,
         "peak_phase": phase,
         "peak_bytes": peak_bytes,
+        "required": {name: int(1.05 * sum(terms.values())) for name, terms in phases.items()},
+        "needed": Peak(peak_bytes, int(0.97 * peak_bytes), int(1.03 * peak_bytes)),
+        "fit_probability": 0.9964,
         "capacity_bytes": int(capacity_gib * GIB),
         "host_memory": dict.fromkeys(HOST, 0) | {"loading": 12 * GIB},
         "host_capacity_bytes": None,
@@ -155,7 +159,7 @@ def feasible(text: str = SCENARIO, **changes: Any) -> Answer:
         methods=(Rival("method", "full", full), Rival("method", "qlora", None, short)),
         changes=tuple(_changes(best, changes)),
         bindings=(
-            Binding("gpu_memory", chosen.estimate.peak_bytes, chosen.estimate.capacity_bytes),
+            Binding("gpu_memory", chosen.estimate.required_bytes, chosen.estimate.capacity_bytes),
             Binding("deadline", chosen.estimate.seconds, world.deadline_seconds),
             Binding("budget", float(chosen.estimate.cost), world.budget),
             Binding("max_gpus", 1, 8),
@@ -192,7 +196,7 @@ def infeasible() -> Answer:
     lora = Candidate(plan(ada), estimate(hours=9.25, cost="3.21", capacity_gib=24, scale=0.1), ())
     sharded = plan(ada, **two, **FULL, sharding="zero3", checkpointing="full", checkpointed_layers=32)
     closest = Candidate(sharded, estimate(hours=5.5, cost="3.82", **small), ())
-    needed, available = float(closest.estimate.peak_bytes), float(closest.estimate.capacity_bytes)
+    needed, available = float(closest.estimate.required_bytes), float(closest.estimate.capacity_bytes)
     return Answer(
         world=world,
         status="infeasible",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import runpy
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pytest
@@ -153,11 +151,11 @@ def test_the_parts_of_time_add_up(name: str) -> None:
 
 @pytest.mark.parametrize("name", WITH_PLAN)
 def test_limits_state_their_share(name: str) -> None:
-    """Used over available, and the peak is what is used of the GPU's memory."""
+    """Used over available; of the GPU's memory is used what suffices at the accepted risk."""
     answer = documented(name)
     for binding in answer["why"]["bindings"]:
         assert binding["fraction"] == pytest.approx(binding["used"] / binding["available"])
-    assert answer["why"]["bindings"][0]["used"] == answer["estimate"]["peak_bytes"]
+    assert answer["why"]["bindings"][0]["used"] == answer["estimate"]["required_bytes"]
 
 
 def test_a_document_without_a_plan_is_empty_where_it_must_be() -> None:
@@ -205,12 +203,3 @@ def test_exchange_rates_are_named_as_sources() -> None:
     sources = documented("cny")["why"]["price_sources"]
     assert [each["name"] for each in sources if each["kind"] == "rate"] == ["1 CNY"]
     assert all(each["age_days"] >= 0 and each["source"] for each in sources)
-
-
-def test_the_errors_that_the_report_states_are_those_of_the_traces() -> None:
-    """Median and largest error of the peak against the traced steps, rounded up."""
-    path = Path(__file__).parents[1] / "estimator" / "traced_steps.py"
-    errors = [abs(step.peak_error()) for step in runpy.run_path(str(path))["expressible_steps"]()]
-    assert len(errors) == evidence.TRACED_STEPS
-    assert 0.5 * evidence.MEMORY_MEDIAN_ERROR <= median(errors) <= evidence.MEMORY_MEDIAN_ERROR
-    assert 0.9 * evidence.MEMORY_LARGEST_ERROR <= max(errors) <= evidence.MEMORY_LARGEST_ERROR

@@ -82,10 +82,10 @@ def test_every_formula_is_listed() -> None:
 
 def test_formulas_are_chosen_by_parts_of_their_names() -> None:
     """And a part that no name has is refused with a hint."""
-    assert {each.name for each in chosen_formulas(["weight_BYTES"])} == {"weight_bytes"}
+    assert {each.name for each in chosen_formulas(["master_BYTES"])} == {"master_bytes"}
     with pytest.raises(InputError, match="Did you mean"):
-        chosen_formulas(["weight_byte5"])
-    assert formulas_as_plain(chosen_formulas(["weight_bytes"]))[0]["decisions"][0] == "stack"
+        chosen_formulas(["master_byte5"])
+    assert formulas_as_plain(chosen_formulas(["master_bytes"]))[0]["decisions"][0] == "stack"
 
 
 def test_formula_pages_fit() -> None:

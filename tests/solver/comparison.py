@@ -29,7 +29,7 @@ def amount_of(candidate: Candidate, objective: Objective) -> float:
     amounts = {
         "cost": float(candidate.estimate.cost),
         "time": candidate.estimate.seconds,
-        "memory": float(candidate.estimate.peak_bytes),
+        "memory": float(candidate.estimate.required_bytes),
     }
     return amounts[objective]
 
@@ -70,7 +70,7 @@ def _same_amounts(oracle: Oracle, found: Candidate) -> None:
     place = oracle.place_of(found.plan)
     assert place is not None
     plans, estimate = oracle.plans, found.estimate
-    assert plans.peak_bytes[place] == estimate.peak_bytes
+    assert plans.peak_bytes[place] == estimate.required_bytes
     assert math.isclose(plans.seconds[place], estimate.seconds, rel_tol=1e-9)
     assert math.isclose(plans.cost[place], float(estimate.cost), rel_tol=1e-9, abs_tol=1e-6)
 

@@ -25,6 +25,7 @@ from planner.estimator.estimate import Estimate, estimate
 from planner.estimator.formula import call, scope
 from planner.estimator.host import disk_bytes
 from planner.estimator.memory import HOST, PHASES
+from planner.estimator.uncertainty import DERIVED, KINDS, quantile
 from planner.estimator.workload import Workload
 from planner.rules import RULES, Rule, broken_rules
 from planner.scenario.model import Scenario
@@ -113,8 +114,7 @@ class Ask:
 
     @property
     def capacity_bytes(self) -> int:
-        reserve = self.scenario.limits.gpu_memory_reserve_bytes
-        return self.gpu.memory_bytes - (self.gpu.memory_bytes // 50 if reserve is None else reserve)
+        return self.gpu.memory_bytes - self.scenario.limits.gpu_memory_reserve_bytes
 
     @property
     def deadline_seconds(self) -> float:
@@ -320,27 +320,36 @@ class Oracle:
         if offer.host_ram_gib_per_gpu is not None:
             per_node = np.minimum(self.grid["gpus"], offer.gpus_per_node)
             room = np.floor(offer.host_ram_gib_per_gpu * per_node * GIB)
-            mask &= self._total_bytes(tuple(HOST.values()), names) <= room
+            mask &= self._total_bytes(HOST, names) <= room
         if offer.disk_gib is not None:
             mask &= self._rounded(disk_bytes, names) <= math.floor(offer.disk_gib * GIB)
         return mask
 
-    def _rounded(self, function: Callable[..., Any], names: dict[str, Any]) -> Any:
-        """Memory of a term, rounded up to whole KiB, for the whole grid."""
-        key = ("KiB", function, *_read(_names_read((function,)), names))
+    def _rounded(self, function: Callable[..., Any], names: dict[str, Any], margin: float = 1.0) -> Any:
+        """Memory of a term with its margin, rounded up to whole KiB, for the whole grid."""
+        key = ("KiB", function, margin, *_read(_names_read((function,)), names))
         known = self._values.get(key)
         if known is None:
             value = call(function, self.ask.workload, self._arguments(names))
-            known = self._values[key] = np.ceil(np.asarray(value) / KIB) * KIB
+            known = self._values[key] = np.ceil(np.asarray(value) * margin / KIB) * KIB
         return known
 
-    def _total_bytes(self, terms: tuple[Callable[..., Any], ...], names: dict[str, Any]) -> Amounts:
-        """The sum of terms, each rounded up to whole KiB."""
-        key = (terms, *_read(_names_read(terms), names))
+    def _margin(self, term: str, names: dict[str, Any]) -> float:
+        """What a term of GPU memory is multiplied by, so that the accepted risk is left."""
+        if term in HOST:
+            return 1.0
+        fraction = names["stack"].spread.fraction(names["method"], KINDS.get(term, DERIVED))
+        reach: float = quantile(1 - self.ask.workload.oom_risk)
+        return 1.0 + max(0.0, reach) * fraction
+
+    def _total_bytes(self, terms: dict[str, Callable[..., Any]], names: dict[str, Any]) -> Amounts:
+        """The sum of terms, each with its margin and rounded up to whole KiB."""
+        functions = tuple(terms.values())
+        key = (functions, id(names["stack"]), names["method"], *_read(_names_read(functions), names))
         if key not in self._values:
             total = np.zeros(len(self.grid["gpus"]))
-            for term in terms:
-                total = total + self._rounded(term, names)
+            for name, function in terms.items():
+                total = total + self._rounded(function, names, self._margin(name, names))
             self._values[key] = total
         known: Amounts = self._values[key]
         return known
@@ -356,7 +365,7 @@ class Oracle:
 
     def _part(self, names: dict[str, Any], place: dict[str, int], rows: Numbers, choice: int) -> dict[str, Any]:
         """Amounts and places of some rows of the grid with these names."""
-        phases = [self._total_bytes(tuple(terms.values()), names) for terms in PHASES.values()]
+        phases = [self._total_bytes(terms, names) for terms in PHASES.values()]
         lost = np.broadcast_to(self._evaluate(lost_fraction, names), self.grid["gpus"].shape)
         training = self.ask.workload.steps * self._step_seconds(names) * (1 + lost)
         seconds = (self._evaluate(startup_seconds, names) + training)[rows]

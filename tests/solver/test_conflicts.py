@@ -149,7 +149,7 @@ def step_of(world: World, name: str) -> float:
 
 def with_memory(world: World, more_bytes: float) -> World:
     """The world with more memory on every GPU."""
-    (free,) = {world.scenario.limits.reserve_bytes(gpu.memory_bytes) for gpu in world.gpus}
+    free = world.scenario.limits.gpu_memory_reserve_bytes
     return world.relaxed(gpu_memory_reserve_bytes=free - int(more_bytes))
 
 

@@ -41,7 +41,7 @@ def test_the_arrays_are_the_plans_one_by_one(scenario: Scenario) -> None:
         place = oracle.place_of(plan)
         assert place is not None
         seen.add(place)
-        assert plans.peak_bytes[place] == estimate.peak_bytes
+        assert plans.peak_bytes[place] == estimate.required_bytes
         assert math.isclose(plans.seconds[place], estimate.seconds, rel_tol=1e-12)
         assert math.isclose(plans.cost[place], float(estimate.cost), rel_tol=1e-9, abs_tol=1e-6)
         assert oracle.plan(place) == plan

@@ -130,7 +130,7 @@ def broken(world: World, estimate: Any) -> tuple[str, ...]:
     """The limits that an estimate breaks."""
     host, disk = estimate.host_capacity_bytes, estimate.disk_capacity_bytes
     claims = {
-        "gpu_memory": estimate.peak_bytes > estimate.capacity_bytes,
+        "gpu_memory": estimate.required_bytes > estimate.capacity_bytes,
         "host_memory": host is not None and sum(estimate.host_memory.values()) > host,
         "disk": disk is not None and estimate.disk_bytes > disk,
         "deadline": estimate.seconds > world.deadline_seconds,

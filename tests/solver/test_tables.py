@@ -21,6 +21,7 @@ from planner.errors import PlannerError
 from planner.estimator.duration import OVERLAPPED, SERIAL
 from planner.estimator.formula import evaluate
 from planner.estimator.memory import HOST, PHASES, whole_bytes
+from planner.estimator.uncertainty import margin_factor
 from planner.rules import RULES, Rule
 from planner.scenario.model import Scenario
 from planner.solver.block import dominated
@@ -60,8 +61,7 @@ def test_columns_are_the_sums_of_the_estimators_terms(scenario: Scenario) -> Non
             estimate = world.estimate(plan)
             rows = sum(tabulate(table, world.workload, decisions_of(plan), (1,))[0] for table in TABLES)
             columns: dict[str, float] = dict(zip(COLUMNS, rows, strict=True))
-            memory = {phase: sum(terms.values()) for phase, terms in estimate.memory.items()}
-            assert {phase: columns[phase] for phase in PHASES} == memory
+            assert {phase: columns[phase] for phase in PHASES} == estimate.required
             assert columns["host"] == sum(estimate.host_memory.values())
             for resource, terms in estimate.step_parts.items():
                 assert columns[resource] == pytest.approx(sum(terms.values()), rel=1e-12)
@@ -76,11 +76,13 @@ def test_each_formula_is_tabulated_as_it_is(scenario: Scenario) -> None:
     for place in sample(len(oracle.plans), 2):
         plan = oracle.plan(place)
         for column, (name, terms) in enumerate(TERMS.items()):
-            for term in terms.values():
+            for title, term in terms.items():
                 others = [other for other in terms.values() if other is not term]
                 table = table_of(term)
                 row = tabulate(table, world.workload, decisions_of(plan), (1,), only=[column], without=others)[0]
                 value = evaluate(term, world.workload, plan)
+                if name in PHASES:
+                    value *= margin_factor(world.workload, plan.stack, plan.method, title)
                 memory = name in PHASES or name == "host"
                 assert row[column] == pytest.approx(whole_bytes(value) if memory else value, rel=1e-15)
                 assert not np.delete(row, column).any()

@@ -186,13 +186,13 @@ def limited(oracle: Oracle, tightness: Tightness) -> Oracle:
     """The same plans under limits that are put among the amounts of those that fit the GPU."""
     gpu, plans, scenario = oracle.ask.gpu, oracle.plans, oracle.ask.scenario
     room = _among(plans.peak_bytes[plans.peak_bytes <= gpu.memory_bytes], tightness.memory)
-    reserve = None if room is None else gpu.memory_bytes - int(room)
-    fitting = plans.peak_bytes <= gpu.memory_bytes - (reserve or 0)
+    reserve = 0 if room is None else gpu.memory_bytes - int(room)
+    fitting = plans.peak_bytes <= gpu.memory_bytes - reserve
     chosen = fitting if fitting.any() else np.ones(len(plans), dtype=bool)
     deadline = _among(plans.seconds[chosen], tightness.deadline)
     budget = _among(plans.cost[chosen], tightness.budget)
     money = None if budget is None else Money(Decimal(repr(budget)), scenario.currency)
-    return oracle.under(replace(scenario, limits=Limits(deadline, money, reserve)))
+    return oracle.under(replace(scenario, limits=Limits(deadline, money, gpu_memory_reserve_bytes=reserve)))
 
 
 def _among(amounts: NDArray[np.float64], where: tuple[float, float] | None) -> float | None:

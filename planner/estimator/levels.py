@@ -1,0 +1,65 @@
+"""From terms to what is measured: allocated, reserved and process memory, and the probability that a plan fits.
+
+What a plan *needs* counts only what the allocator cannot do without when memory is tight: under pressure cached blocks
+are returned to the driver. What a driver *shows* on a GPU with room to spare is more: the allocator keeps every block it
+once asked for. The first decides whether a plan fits and is linear in the terms; the second is simulated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from planner.estimator.step import fragment_bytes
+from planner.estimator.uncertainty import Peak, cumulative, interval, spread_bytes, spread_fraction
+from planner.estimator.workload import Workload
+
+LEVELS = ("allocated", "reserved", "process")
+"""torch.cuda.max_memory_allocated, torch.cuda.max_memory_reserved, and what nvidia-smi shows of a process."""
+ALLOCATOR = ("allocator", "allocator_gradients")
+CONTEXT = "context"
+CACHED = "allocator"
+"""What the level `reserved` adds."""
+
+Phases = dict[str, dict[str, int]]
+
+
+def largest_phase(phases: Mapping[str, Mapping[str, int]]) -> tuple[str, dict[str, int]]:
+    """The phase that has most live tensors, and their terms."""
+    live = {
+        phase: {name: size for name, size in terms.items() if name not in (*ALLOCATOR, CONTEXT)}
+        for phase, terms in phases.items()
+    }
+    return max(live.items(), key=lambda entry: sum(entry[1].values()))
+
+
+def measured_peaks(workload: Workload, plan: Any, phases: Phases, capacity_bytes: int) -> dict[str, Peak]:
+    """Level -> the peak that a measurement would show, with its 90% interval.
+
+    Reserved is allocated and what the simulated allocator holds besides, as far as there is room for it.
+    """
+    _, terms = largest_phase(phases)
+    allocated, spread = sum(terms.values()), spread_bytes(terms, plan)
+    context = max(each.get(CONTEXT, 0) for each in phases.values())
+    room = max(0, capacity_bytes - context - allocated)
+    cached = min(room, fragment_bytes(workload, plan))
+    around = spread + cached * spread_fraction(plan.stack, plan.method, CACHED)
+    outside = around + context * spread_fraction(plan.stack, plan.method, CONTEXT)
+    return {
+        "allocated": interval(allocated, spread),
+        "reserved": interval(allocated + cached, around),
+        "process": interval(allocated + cached + context, outside),
+    }
+
+
+def fit_probability(phases: Phases, plan: Any, capacity_bytes: int) -> float:
+    """Probability that every phase fits: that of the phase least likely to."""
+    return min(_fits(terms, plan, capacity_bytes) for terms in phases.values())
+
+
+def _fits(terms: dict[str, int], plan: Any, capacity_bytes: int) -> float:
+    room = capacity_bytes - sum(terms.values())
+    spread = spread_bytes(terms, plan)
+    if spread == 0:
+        return float(room >= 0)
+    return cumulative(room / spread)

@@ -1,0 +1,192 @@
+"""A measured row as the estimator sees it: a workload and a plan, every decision taken from the row's columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from planner.catalog import Architecture, Catalog, Gpu, Offer, Stack
+from planner.catalog.software import Software
+from planner.catalog.stack import Precision
+from planner.decisions import Plan
+from planner.errors import PlannerError
+from planner.estimator.workload import Workload
+from planner.measured.row import MeasuredRow
+
+OWN_LOSS_FAMILIES = ("gpt_bigcode",)
+"""Families whose model code takes the loss itself, from shifted logits without making them fp32, as transformers 4 had
+it for older models. Source: modeling_gpt_bigcode.py of transformers 4.48; traced steps."""
+IN_PLACE_LOSS = ("foak", "unsloth", "liger")
+"""Kernels whose cross-entropy writes the gradient in place of the logits."""
+
+
+class InexpressibleError(PlannerError):
+    """The row says something that no decision can say; the message is the reason."""
+
+
+def measured_plan(
+    row: MeasuredRow, catalog: Catalog, architectures: Mapping[str, Architecture]
+) -> tuple[Workload, Plan]:
+    """The job and the plan of a measured run. InexpressibleError if the row names what the planner does not model."""
+    architecture = architectures.get(row.model)
+    if architecture is None:
+        raise InexpressibleError(f"the shape of {row.model} is not known")
+    gpu = _gpu(row, catalog)
+    accumulation = _accumulation(row)
+    workload = Workload(
+        architecture=architecture,
+        sequence_length=row.sequence_length,
+        global_batch=row.micro_batch * accumulation * row.data_parallel,
+        steps=1,
+        lora_rank=row.lora_rank or 16,
+        lora_targets=row.lora_targets or "all-linear",
+        virtual_stages=_virtual_stages(row),
+    )
+    return workload, _plan(row, gpu, _stack(row, catalog, architecture), architecture, accumulation)
+
+
+def _virtual_stages(row: MeasuredRow) -> int:
+    """Pieces of layers per GPU of an interleaved pipeline, which only the notes name."""
+    stated = re.search(r"interleaved pipeline, (\d+) chunks", row.notes)
+    return int(stated.group(1)) if stated else 1
+
+
+def _gpu(row: MeasuredRow, catalog: Catalog) -> Gpu:
+    try:
+        return catalog.gpu(row.gpu)
+    except LookupError as error:
+        raise InexpressibleError(f"the GPU {row.gpu} is not in the catalog") from error
+
+
+def _stack(row: MeasuredRow, catalog: Catalog, architecture: Architecture) -> Stack:
+    try:
+        stack = catalog.stack(row.stack)
+    except LookupError as error:
+        raise InexpressibleError(f"the stack {row.stack} is not in the catalog") from error
+    stack = stack.as_of(Software(row.software, _day(row.date)))
+    nearest = stack.nearest_precision(row.method, row.base_dtype, row.master_weights, row.grad_dtype)
+    changes: dict[str, Any] = {
+        "precisions": (_precision(row, stack, nearest),),
+        "compiled": stack.compiled if row.compile == "" else row.compile == "yes",
+        "fused_kernels": row.fused_kernels,
+        "steps_in_backward": "optimizer step fused into backward" in row.notes,
+    }
+    if row.base_dtype == "int4-gptq":
+        # prepare_model_for_kbit_training of PEFT casts nothing of a GPTQ model (utils/other.py).
+        changes["kbit_upcast"] = False
+    if row.loss != "fused":
+        changes |= _loss(row, stack, architecture, changes["precisions"][0])
+    return stack.model_copy(update=changes)
+
+
+def _loss(row: MeasuredRow, stack: Stack, architecture: Architecture, precision: Precision) -> dict[str, float]:
+    """Bytes per logit of a full loss, where the model or its kernels have a loss of their own."""
+    forward, backward, element = stack.logit_forward_bytes, stack.logit_backward_bytes, 4.0
+    if architecture.family in OWN_LOSS_FAMILIES:
+        element = 4.0 if precision.autocast else 2.0
+        forward, backward = 4.0 + 2 * element * precision.autocast + 2 * (not precision.autocast), 3 * element
+        # What the model returned stays alive: its logits, and what accelerate made fp32 of them under autocast.
+        kept = 6.0 if precision.autocast else 2.0
+        forward, backward = forward + kept - 2, backward + kept
+    if row.fused_kernels in IN_PLACE_LOSS:
+        forward, backward = forward - element, backward - element
+    return {"logit_forward_bytes": forward, "logit_backward_bytes": backward}
+
+
+def _precision(row: MeasuredRow, stack: Stack, nearest: Precision) -> Precision:
+    """What the row stores in which dtype; what no column says is as in the stack's most similar precision."""
+    adapters = nearest.adapter_dtype
+    if row.method != "full" and (adapters == "fp32" or row.master_weights == "none"):
+        adapters = row.grad_dtype
+    plain = row.method == "full" and row.base_dtype in ("bf16", "fp16")
+    return nearest.model_copy(
+        update={
+            "method": row.method,
+            "base_dtype": row.base_dtype,
+            "compute_dtypes": (row.compute_dtype,),
+            "master_weights": row.master_weights,
+            "grad_dtype": row.grad_dtype,
+            "autocast": nearest.autocast and stack.autocasts and not plain,
+            "adapter_dtype": adapters,
+            "state_dtype": row.optimizer_state_dtype,
+        }
+    )
+
+
+def _day(text: str) -> date | None:
+    """The first day that a date of the format (YYYY, YYYY-MM or YYYY-MM-DD) may mean."""
+    parts = [int(part) for part in text.split("-")] if text else []
+    return date(*parts, *([1] * (3 - len(parts)))) if parts else None
+
+
+def _accumulation(row: MeasuredRow) -> int:
+    """Micro-batches per step; where not stated, as many as the global batch makes, else one per pipeline stage."""
+    if row.gradient_accumulation:
+        return row.gradient_accumulation
+    if row.global_batch:
+        return max(1, row.global_batch // (row.micro_batch * row.data_parallel))
+    return row.pipeline_parallel
+
+
+def _chunks(row: MeasuredRow, stack: Stack) -> int:
+    """Chunks of a chunked loss."""
+    if stack.loss_chunk_tokens:
+        return -(-row.sequence_length // stack.loss_chunk_tokens)
+    return stack.loss_chunks
+
+
+def _offer(row: MeasuredRow, gpu: Gpu) -> Offer:
+    """The machine that the run was measured on; its price plays no part."""
+    network = re.search(r"(\d+) ?(?:x ?(\d+) )?Gb(?:it)?/s", row.interconnect)
+    gbit_s = float(network.group(1)) * float(network.group(2) or 1) if network else 100.0 * row.gpus_per_node
+    return Offer(
+        provider="measured",
+        instance=row.id,
+        gpu=gpu.name,
+        gpus_per_node=row.gpus_per_node,
+        kind="on-demand",
+        price_per_gpu_hour=Decimal(1),
+        currency="USD",
+        host_ram_gib_per_gpu=1024.0,
+        inter_node_gbit_s=gbit_s,
+        observed=date(2000, 1, 1),
+        quality="not a price",
+        source=row.source_ref or row.source,
+        retrieved=date(2000, 1, 1),
+    )
+
+
+def _plan(row: MeasuredRow, gpu: Gpu, stack: Stack, architecture: Architecture, accumulation: int) -> Plan:
+    one_rank = row.data_parallel * row.context_parallel == 1
+    return Plan(
+        gpu=gpu,
+        offer=_offer(row, gpu),
+        gpus=row.gpus,
+        stack=stack,
+        method=row.method,
+        lora_rank=row.lora_rank,
+        lora_targets=row.lora_targets or None,
+        base_dtype=row.base_dtype,
+        compute_dtype=row.compute_dtype,
+        master_weights=row.master_weights,
+        grad_dtype=row.grad_dtype,
+        optimizer=row.optimizer,
+        sharding="none" if one_rank and row.sharding == "ddp" else row.sharding,
+        offload=row.offload,
+        tensor_parallel=row.tensor_parallel,
+        pipeline_parallel=row.pipeline_parallel,
+        context_parallel=row.context_parallel,
+        expert_parallel=row.expert_parallel,
+        data_parallel=row.data_parallel,
+        attention=row.attention,
+        checkpointing=row.checkpointing,
+        checkpointed_layers=0 if row.checkpointing == "none" else architecture.layers,
+        loss=row.loss or "full",
+        loss_chunks=_chunks(row, stack) if row.loss == "chunked" else 1,
+        mlp_chunks=row.mlp_chunks or 1,
+        micro_batch=row.micro_batch,
+        gradient_accumulation=accumulation,
+    )
