@@ -195,8 +195,8 @@ def test_catalogs_are_listed_and_searched() -> None:
 def test_formulas_are_printed_and_chosen() -> None:
     """As text and as JSON; an unknown name is bad input with a hint."""
     assert "weight_bytes" in run("formulas").stdout
-    assert [each["name"] for each in json.loads(run("formulas", "weight_bytes", "--format", "json").stdout)] == [
-        "weight_bytes"
+    assert [each["name"] for each in json.loads(run("formulas", "master_bytes", "--format", "json").stdout)] == [
+        "master_bytes"
     ]
     unknown = run("formulas", "wieght_bytes")
     assert unknown.exit_code == ExitCode.BAD_INPUT

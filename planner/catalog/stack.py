@@ -82,7 +82,12 @@ class Stack(SourcedRecord):
     autocasts: bool = Field(default=True, description="false: a hand-written loop without autocast")
     keeps_logits: bool = Field(default=False, description="the logits stay alive until the step ends")
     kbit_keeps_inputs: bool = Field(default=False, description="every quantised layer keeps its input")
-    kbit_kept_graphs: int = Field(default=2, ge=1, le=2, description="graphs whose quantised layers' inputs are alive at once")
+    reentrant_checkpointing: bool = Field(
+        default=False, description="a checkpointed block's first run leaves no graph that could keep anything"
+    )
+    keeps_graph: bool = Field(
+        default=False, description="a step's loss, and with it its graph, lives until the next has one"
+    )
     gradient_conversion_bytes: float = Field(
         default=0, ge=0, description="per parameter of a shard, while 16-bit gradients are made fp32 for the optimizer"
     )
@@ -102,17 +107,22 @@ class Stack(SourcedRecord):
     keeps_input_gradients: bool = Field(
         default=False, description="block inputs and their gradients live until a frozen base's backward pass ends"
     )
+    kernel_work: bool = Field(
+        default=True, description="counts work space inside kernels; off to compare with traces, which cannot see it"
+    )
     fused_blocks: bool = Field(
         default=False, description="norms keep their input only, gated MLPs the two inputs of their product"
     )
-    model_code: str = Field(default="transformers", description="whose blocks run: transformers, litgpt or torchtune")
+    model_code: str = Field(default="transformers", description="whose blocks run")
     adapter_dropout: bool = Field(default=False, description="adapters drop out their input by default")
     quantises_head: bool = Field(default=False, description="a quantised base includes the output head")
     dequantised_copies: float = Field(default=1, ge=1, description="of a dequantised weight, in 16 bit, at once")
     chunked_logit_bytes: float = Field(
         default=0, ge=0, description="bytes per logit of all chunks; 0: each is differentiated before the next is made"
     )
-    chunk_bytes: float | None = Field(default=None, description="bytes per logit of one chunk; unset: logit_backward_bytes")
+    chunk_bytes: float | None = Field(
+        default=None, description="bytes per logit of one chunk; unset: logit_backward_bytes"
+    )
     compiled: bool = Field(default=False, description="torch.compile fuses element-wise work")
     fused_kernels: str = Field(default="none", description="none, liger, unsloth, foak or other")
     loss_chunks: int = Field(default=8, ge=2, description="chunks of a chunked loss where nothing says how many")

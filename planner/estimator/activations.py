@@ -31,7 +31,7 @@ def partly_kept_bytes(blocks: Blocks, checkpointing: str) -> float:
     """Bytes that one checkpointed block keeps."""
     if checkpointing == "selective":
         return blocks.kept_selectively()
-    return blocks.kept_input() + blocks.held()
+    return blocks.kept_input() + (0.0 if blocks.reentrant else blocks.held())
 
 
 @formula
@@ -180,12 +180,14 @@ def remaining_activation_bytes(
 
     What layers keep in attributes, and the output of a frozen embedding where it is a leaf of the graph (see
     `input_gradient_bytes`).
-    Source: traced steps; training loops hold the loss until the next one, and the loss its graph.
-    Valid for: Hugging Face style training loops.
+    Source: traced steps; loops that hold the loss until the next one, and with the loss its graph.
+    Valid for: stacks whose loop does; 0 otherwise (the Trainer of transformers returns a detached loss).
     Error: within 64 MiB of traced forward peaks and optimizer steps.
     """
     inside = plan_blocks(workload, {**locals(), "attention": "sdpa", "mlp_chunks": 1})
-    held = workload.stage_layers(pipeline_parallel) * inside.held() * (stack.kbit_kept_graphs - 1)
+    if not stack.keeps_graph:
+        return 0.0
+    held = workload.stage_layers(pipeline_parallel) * inside.held()
     if checkpointing != "full" or method == "full":
         return held
     return held + inside.kept_input()
@@ -210,10 +212,10 @@ def input_gradient_bytes(
     T x h x bytes of the residual stream with checkpointing and adapters.
     Source: transformers and PEFT make that output need a gradient for checkpointing (enable_input_require_grads); as a
     leaf of the graph it gets one, and keeps it as long as the graph lives. Traced steps.
-    Valid for: Hugging Face style training loops.
+    Valid for: stacks whose loop keeps the graph; 0 otherwise.
     Error: 0 against traced forward peaks and optimizer steps.
     """
-    if checkpointing != "full" or method == "full":
+    if checkpointing != "full" or method == "full" or not stack.keeps_graph:
         return 0.0
     return plan_blocks(workload, {**locals(), "attention": "sdpa", "mlp_chunks": 1}).kept_input()
 

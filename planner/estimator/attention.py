@@ -185,7 +185,8 @@ def written_out(modules: Modules, query: Tensor, key: Tensor, value: Tensor) -> 
     value = repeat(modules, value, every)
     scores = modules.scale(product(modules, query, key, setting.architecture.heads * float(setting.keys)))
     own = Fresh(scores.elements, scores.dtype)
-    weights = modules.tape.apply((scores,), (scores.elements, scores.dtype), (own,), keeps_output=True)
+    work = softmax_work(modules, scores.elements, scores.dtype)
+    weights = modules.tape.apply((scores,), (scores.elements, scores.dtype), (own,), scratch=work, keeps_output=True)
     del scores
     return product(modules, weights, value, setting.architecture.value_dim)
 
@@ -203,6 +204,15 @@ def bend(modules: Modules, scores: Tensor) -> Tensor:
     return modules.tape.apply((scores,), (scores.elements, scores.dtype), (own,), keeps_output=True)
 
 
+def softmax_work(modules: Modules, elements: float, dtype: str) -> tuple[Fresh, ...]:
+    """What softmax's backward kernel makes for itself: gradient times output.
+
+    Source: softmax_backward_cuda_out in ATen/native/cuda/SoftMax.cu; measured eager runs need just this much more than
+    traced ones.
+    """
+    return (Fresh(elements, dtype),) * modules.setting.kernel_work
+
+
 def softmax(modules: Modules, scores: Tensor) -> Tensor:
     """The softmax in fp32, cast to the queries' precision.
 
@@ -213,7 +223,8 @@ def softmax(modules: Modules, scores: Tensor) -> Tensor:
     shortcut = setting.low == "fp16" and not setting.autocast
     scores = scores if shortcut else modules.cast(scores, wide)
     own = Fresh(scores.elements, scores.dtype)
-    weights = modules.tape.apply((scores,), (scores.elements, wide), (own,), keeps_output=True)
+    work = softmax_work(modules, scores.elements, wide)
+    weights = modules.tape.apply((scores,), (scores.elements, wide), (own,), scratch=work, keeps_output=True)
     del scores
     return modules.cast(weights, low)
 

@@ -10,10 +10,8 @@ from planner.catalog.architecture import Architecture
 from planner.estimator.attention import attention, repeat, split
 from planner.estimator.modules import Modules
 from planner.estimator.setting import Setting
-from planner.estimator.tape import ACTIVATION, CAST, KINDS, TEMPORARY, Node, Size, Tape, Tensor
+from planner.estimator.tape import ACTIVATION, CAST, PARTS, TEMPORARY, Moment, Node, Tape, Tensor
 from planner.estimator.workload import DTYPE_BYTES
-
-Moment = tuple[Size, ...]
 
 
 @dataclass(frozen=True)
@@ -121,8 +119,8 @@ def block_memory(setting: Setting, checkpointed: bool, tiled: bool, first: bool 
     tape.cache.clear()
     root, size = y.node, (y.elements, y.dtype)
     del x, y
-    activations, _, masks = tape.live[ACTIVATION]
-    casts = tape.live[CAST][2]
+    activations, _, masks = tape.live(ACTIVATION)
+    casts = tape.live(CAST)[2]
     if setting.compiled and not checkpointed:
         activations = min(activations, compiled_bytes(setting))
     tape.making = TEMPORARY
@@ -161,28 +159,19 @@ def ends_memory(setting: Setting, checkpointed: bool) -> EndsMemory:
     del embedded, inputs
     normed = modules.norm(Tensor(tape.storage(hidden, dtype), hidden, dtype, Node((), [], ())))
     head = modules.linear(normed, setting.architecture.head, 0.0)
-    held = tape.live[ACTIVATION][0]
+    held = tape.live(ACTIVATION)[0]
     del normed
-    kept, casts = tape.live[ACTIVATION][0], tape.live[CAST][2]
+    kept, casts = tape.live(ACTIVATION)[0], tape.live(CAST)[2]
     del head, kept_embedding
     return EndsMemory(kept, held - kept, casts)
 
 
-def as_size(parts: list[float]) -> Size:
-    """Three numbers as a size."""
-    return parts[0], parts[1], parts[2]
-
-
-def total(moment: Moment) -> Size:
-    """All kinds together."""
-    sums = [sum(moment[kind][part] for kind in range(KINDS)) for part in range(3)]
-    return as_size(sums)
-
-
 def undominated(moments: Iterable[Moment]) -> tuple[Moment, ...]:
     """The moments that are largest for some number of tokens and tiles, in falling order of bytes per token."""
-    kept: list[tuple[Size, Moment]] = []
-    for size, moment in sorted(((total(each), each) for each in moments), key=lambda pair: pair[0], reverse=True):
-        if not any(all(other >= own for other, own in zip(before, size, strict=True)) for before, _ in kept):
-            kept.append((size, moment))
-    return tuple(moment for _, moment in kept)
+    totals = {moment: tuple(sum(moment[part::PARTS]) for part in range(PARTS)) for moment in moments}
+    kept: list[Moment] = []
+    for moment in sorted(totals, key=lambda each: totals[each], reverse=True):
+        token, tile, fixed = totals[moment]
+        if not any(t >= token and i >= tile and f >= fixed for t, i, f in (totals[each] for each in kept)):
+            kept.append(moment)
+    return tuple(kept)

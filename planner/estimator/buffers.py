@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from planner.catalog.gpu import Gpu
 from planner.catalog.stack import Stack
-from planner.estimator.activations import activation_bytes
+from planner.estimator.activations import activation_bytes, loss_activation_bytes
 from planner.estimator.arrays import ceil_div, larger
 from planner.estimator.block_peak import backward_temporary_bytes, recomputation_bytes
 from planner.estimator.formula import call, formula
@@ -28,6 +28,11 @@ NCCL_MIB = {"switch": 750, "bridge": 245, "none": 245}
 held more than on one GPU. Switch: 0.52 GiB on 8 A100 (out-of-memory message in OpenBMB/MiniCPM-V issue 338), 0.95 GiB
 on 2 A100 (fms-acceleration, median of 13 pairs of runs, with the allocator's difference in it). PCIe: 0.28 GiB (FSDP on
 24 GB cards), 0.20 GiB (4 RTX 8000, SkyworkAI/SkyReels-V1 issue 78)."""
+
+
+def head_dtype(stack: Stack, method: str, compute_dtype: str) -> str:
+    """Dtype of the logits: fp32 where the k-bit preparation made the head fp32 and nothing casts it."""
+    return "fp32" if method == "qlora" and stack.kbit_upcast and not stack.autocasts else compute_dtype
 
 
 def kept_logit_bytes_per_logit(workload: Workload, stack: Stack, compute_dtype: str) -> float:
@@ -70,7 +75,7 @@ def logit_bytes(
     if loss == "chunked":
         head = architecture.head.weights / tensor_parallel
         return _chunked_bytes(stack, method, tokens * vocabulary, hidden_gradient, head, loss_chunks)
-    kept = kept_logit_bytes_per_logit(workload, stack, compute_dtype)
+    kept = kept_logit_bytes_per_logit(workload, stack, head_dtype(stack, method, compute_dtype))
     return tokens * vocabulary * (stack.logit_backward_bytes + kept)
 
 
@@ -79,8 +84,8 @@ def _chunked_bytes(
 ) -> float:
     """Bytes of so many logits in chunks.
 
-    Chunks that are differentiated one by one: one chunk's logits and the hidden states' gradient. Where all chunks exist
-    before the first is differentiated: all of them, and one chunk's temporaries; compiled, the 16-bit logits only. A
+    Chunks that are differentiated one by one: one chunk's logits and the hidden states' gradient. Where all chunks
+    exist before the first is differentiated: all of them, and one chunk's temporaries; compiled, the 16-bit logits only. A
     trained head then gets one gradient per chunk: the sum so far and the next one, when one chunk is gone. A quantised
     head is dequantised for each chunk, when the log-softmax of all is gone and 16-bit gradients are there instead.
     Source: traced steps of litgpt and torchtune.
@@ -123,8 +128,8 @@ def forward_logit_bytes(
     if loss != "full":
         backward: float = call(logit_bytes, workload, locals())
         return backward
-    each = stack.logit_forward_bytes - (2.0 if DTYPE_BYTES[compute_dtype] == 4 else 0.0)
-    each = each + kept_logit_bytes_per_logit(workload, stack, compute_dtype)
+    each = stack.logit_forward_bytes - (2.0 if DTYPE_BYTES[head_dtype(stack, method, compute_dtype)] == 4 else 0.0)
+    each = each + kept_logit_bytes_per_logit(workload, stack, head_dtype(stack, method, compute_dtype))
     return local_tokens(workload, micro_batch, context_parallel) * workload.architecture.vocab / tensor_parallel * each
 
 
@@ -133,6 +138,7 @@ def kept_logit_bytes(
     workload: Workload,
     *,
     stack: Stack,
+    method: str,
     compute_dtype: str,
     loss: str,
     micro_batch: int,
@@ -149,7 +155,7 @@ def kept_logit_bytes(
     if not stack.keeps_logits or loss != "full":
         return 0.0
     logits = local_tokens(workload, micro_batch, context_parallel) * workload.architecture.vocab / tensor_parallel
-    return logits * DTYPE_BYTES[compute_dtype]
+    return logits * DTYPE_BYTES[head_dtype(stack, method, compute_dtype)]
 
 
 @formula
@@ -178,8 +184,38 @@ def allocator_bytes(
     attention: str,
     checkpointing: str,
     checkpointed_layers: int,
-    loss: str,
-    loss_chunks: int,
+    mlp_chunks: int,
+    micro_batch: int,
+    tensor_parallel: int,
+    pipeline_parallel: int,
+    context_parallel: int,
+) -> float:
+    """Bytes that the caching allocator cannot do without beyond live tensors while the loss is computed.
+
+    0.05 x activations: fragments that stay when it returns cached blocks and tries again. What it keeps with room to
+    spare is more, see `planner.estimator.step`.
+    Source: the least limit at which two steps of 400 plans run on a simulated allocator; quantile regression of the
+    excess over live tensors on their terms.
+    Valid for: sequences of one length; varying lengths fragment more.
+    Error: -3.5% to +7.1% of live memory (5th and 95th percentile) against those simulations.
+    """
+    kept: float = call(loss_activation_bytes, workload, locals())
+    return KEPT_FRAGMENTS * kept
+
+
+@formula
+def backward_allocator_bytes(
+    workload: Workload,
+    *,
+    stack: Stack,
+    method: str,
+    base_dtype: str,
+    compute_dtype: str,
+    master_weights: str,
+    offload: str,
+    attention: str,
+    checkpointing: str,
+    checkpointed_layers: int,
     mlp_chunks: int,
     micro_batch: int,
     gradient_accumulation: int,
@@ -187,17 +223,16 @@ def allocator_bytes(
     pipeline_parallel: int,
     context_parallel: int,
 ) -> float:
-    """Bytes that the caching allocator cannot do without beyond live tensors: fragments, with memory running out.
+    """Bytes that the caching allocator cannot do without beyond live tensors in the backward pass of a block.
 
-    0.05 x activations + 0.20 x (recomputation + temporaries). What it keeps with room to spare is more, see `step.py`.
-    Source: the least limit at which two steps of 400 plans run on a simulated allocator that returns cached blocks and
-    tries again; quantile regression of the excess over live tensors on their terms.
-    Valid for: sequences of one length; varying lengths fragment more.
-    Error: -3.5% to +7.1% of live memory (5th and 95th percentile) against those simulations.
+    0.05 x activations + 0.20 x (recomputation + temporaries).
+    Source: as of `allocator_bytes`.
+    Valid for: the same.
+    Error: the same.
     """
     decisions = locals()
     kept: float = call(activation_bytes, workload, decisions)
-    moving = call(recomputation_bytes, workload, decisions) + call(backward_temporary_bytes, workload, decisions)
+    moving: float = call(recomputation_bytes, workload, decisions) + call(backward_temporary_bytes, workload, decisions)
     return KEPT_FRAGMENTS * kept + MOVING_FRAGMENTS * moving
 
 

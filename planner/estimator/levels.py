@@ -1,17 +1,18 @@
 """From terms to what is measured: allocated, reserved and process memory, and the probability that a plan fits.
 
 What a plan *needs* counts only what the allocator cannot do without when memory is tight: under pressure cached blocks
-are returned to the driver. What a driver *shows* on a GPU with room to spare is more: the allocator keeps every block it
-once asked for. The first decides whether a plan fits and is linear in the terms; the second is simulated.
+are returned to the driver. What a driver *shows* on a GPU with room to spare is more: the allocator keeps every block
+that it once asked for. The first decides whether a plan fits and is linear in the terms; the second is simulated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from planner.estimator.step import fragment_bytes
-from planner.estimator.uncertainty import Peak, cumulative, interval, spread_bytes, spread_fraction
+from planner.estimator.uncertainty import Peak, cached_around, cumulative, interval, spread_bytes, spread_fraction
 from planner.estimator.workload import Workload
 
 LEVELS = ("allocated", "reserved", "process")
@@ -43,13 +44,18 @@ def measured_peaks(workload: Workload, plan: Any, phases: Phases, capacity_bytes
     context = max(each.get(CONTEXT, 0) for each in phases.values())
     room = max(0, capacity_bytes - context - allocated)
     cached = min(room, fragment_bytes(workload, plan))
-    around = spread + cached * spread_fraction(plan.stack, plan.method, CACHED)
+    around = spread + cached_around(cached, allocated) * plan.stack.spread.cached
     outside = around + context * spread_fraction(plan.stack, plan.method, CONTEXT)
     return {
         "allocated": interval(allocated, spread),
-        "reserved": interval(allocated + cached, around),
-        "process": interval(allocated + cached + context, outside),
+        "reserved": within(interval(allocated + cached, around), capacity_bytes - context),
+        "process": within(interval(allocated + cached + context, outside), capacity_bytes),
     }
+
+
+def within(peak: Peak, capacity_bytes: int) -> Peak:
+    """The peak with the upper end of its interval at the capacity: nothing can be held beyond it."""
+    return replace(peak, high_bytes=max(peak.bytes, min(peak.high_bytes, capacity_bytes)))
 
 
 def fit_probability(phases: Phases, plan: Any, capacity_bytes: int) -> float:

@@ -43,7 +43,7 @@ _BACKWARD: dict[str, Term] = {
     "dequantised": block_peak.block_dequantised_bytes,
     "logits": buffers.kept_logit_bytes,
     "communication": engines.gather_bytes,
-    "allocator": buffers.allocator_bytes,
+    "allocator": buffers.backward_allocator_bytes,
     "allocator_gradients": engines.engine_allocator_bytes,
 }
 PHASES: dict[str, dict[str, Term]] = {

@@ -6,7 +6,7 @@ what does not grow with them. Tensor parallelism with sequence parallelism split
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from planner.catalog.stack import Precision, Stack
 from planner.estimator.arrays import larger
 from planner.estimator.block import BlockMemory, block_memory, ends_memory
 from planner.estimator.setting import Setting, setting
-from planner.estimator.tape import KINDS
+from planner.estimator.tape import KINDS, PARTS, Moment
 from planner.estimator.workload import DTYPE_BYTES, Workload
 
 FP32_BYTES = DTYPE_BYTES["fp32"]
@@ -36,6 +36,8 @@ class Blocks:
     tokens: float
     tiles: int
     tensor_parallel: int
+    reentrant: bool
+    """Whether checkpointed blocks leave no graph behind."""
     selective: str
     """What selective checkpointing runs again: every second product, or attention."""
     tiling: bool
@@ -112,17 +114,18 @@ class Blocks:
         return self._chosen(lambda tiled: self._at_peak(block_memory(self.setting, checkpointed, tiled), kinds))
 
     def _at_peak(self, memory: BlockMemory, kinds: tuple[int, ...]) -> float:
+        """Bytes of some kinds at the largest moment; the numbers of tokens and tiles may be arrays."""
         most, chosen = 0.0, 0.0
         for moment in memory.moments:
-            amounts = [
-                self.tokens * (moment[kind][0] + moment[kind][1] / self.tiles) + moment[kind][2]
-                for kind in range(KINDS)
-            ]
-            together = sum(amounts[1:], amounts[0])
-            own = sum((amounts[kind] for kind in kinds), 0.0)
-            chosen = chosen + (own - chosen) * (together > most)
+            together = self._bytes(moment, range(KINDS))
+            own = self._bytes(moment, kinds)
+            chosen = chosen + (own - chosen) * (together > most) if len(memory.moments) > 1 else own
             most = larger(most, together)
         return chosen
+
+    def _bytes(self, moment: Moment, kinds: Iterable[int]) -> float:
+        token, tile, fixed = (sum(moment[kind * PARTS + part] for kind in kinds) for part in range(PARTS))
+        return self.tokens * (token + tile / self.tiles) + fixed
 
     def _chosen(self, amount: Callable[[bool], float]) -> float:
         """An amount for tiled or whole MLPs, as the number of tiles says, of one tensor-parallel rank."""
@@ -144,7 +147,15 @@ def blocks(
 ) -> Blocks:
     """The blocks of a job with these decisions."""
     inside = setting(workload, stack, precision, compute_dtype, attention)
-    return Blocks(inside, tokens, mlp_chunks, tensor_parallel, stack.selective, stack.mlp_tiling)
+    return Blocks(
+        setting=inside,
+        tokens=tokens,
+        tiles=mlp_chunks,
+        tensor_parallel=tensor_parallel,
+        reentrant=stack.reentrant_checkpointing,
+        selective=stack.selective,
+        tiling=stack.mlp_tiling,
+    )
 
 
 def plan_blocks(workload: Workload, decisions: dict[str, Any]) -> Blocks:

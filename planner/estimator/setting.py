@@ -55,6 +55,7 @@ class Setting:
     """The dtype of weights that are not quantised."""
     adapter_dtype: str
     keeps_inputs: bool
+    kernel_work: bool
     fused: bool
     """Whether norms and gated MLPs are single kernels that keep their inputs only."""
     code: str
@@ -87,6 +88,8 @@ class Setting:
         if self.attention == "eager" or (self.code == "litgpt" and self.architecture.family in SOFTCAP_FAMILIES):
             return "eager"
         if self.attention == "sdpa" and self.masked:
+            return "efficient"
+        if self.quantised and not self.autocast and self.residual == "fp32":
             return "efficient"
         if self.low != "fp32":
             return "flash"
@@ -130,6 +133,7 @@ def setting(workload: Workload, stack: Stack, precision: Precision, compute_dtyp
         weight_dtype=weight_dtype,
         adapter_dtype=precision.adapter_dtype or low,
         keeps_inputs=stack.kbit_keeps_inputs,
+        kernel_work=stack.kernel_work,
         fused=stack.fused_blocks or stack.fused_kernels in FUSED_BLOCKS,
         code=stack.model_code,
         compiled=stack.compiled,

@@ -118,6 +118,8 @@ class Run:
         if not job.keeps_low:
             self.give(low)
         wide += [self.take(FP32 * size) for size in job.wide_logits[1:]]
+        if len(wide) == 1 and not job.keeps_low:
+            return wide
         outputs, inner = (low, wide[:-1]) if job.keeps_low else (wide[0], wide[1:-1])
         self.give(*inner)
         if not stack.keeps_logits:

@@ -16,6 +16,9 @@ from dataclasses import dataclass, field, replace
 from planner.estimator.workload import DTYPE_BYTES
 
 Size = tuple[float, float, float]
+PARTS = 3
+Moment = tuple[float, ...]
+"""Sizes of all kinds, one after the other."""
 
 ACTIVATION, CAST, TEMPORARY, RECOMPUTED, WORK, GRADIENT = range(6)
 """Kinds of storage: made by the forward pass; 16-bit copies of weights; made by the backward pass; made by it again
@@ -112,8 +115,8 @@ class Tape:
     """Runs operations and keeps account of what is alive."""
 
     def __init__(self) -> None:
-        self.live = [[0.0, 0.0, 0.0] for _ in range(KINDS)]
-        self.moments: list[tuple[Size, ...]] = []
+        self.alive = [0.0] * (KINDS * PARTS)
+        self.moments: list[Moment] = []
         self.nodes: list[Node] = []
         self.making = ACTIVATION
         self.recording = True
@@ -125,11 +128,17 @@ class Tape:
 
     def change(self, storage: Storage, sign: int) -> None:
         """Count a storage in or out; moments are what is alive after each allocation."""
-        live = self.live[storage.kind]
-        for part in range(3):
-            live[part] += sign * storage.size[part]
+        first, (token, tile, fixed) = storage.kind * PARTS, storage.size
+        self.alive[first] += sign * token
+        self.alive[first + 1] += sign * tile
+        self.alive[first + 2] += sign * fixed
         if sign > 0:
-            self.moments.append(tuple((each[0], each[1], each[2]) for each in self.live))
+            self.moments.append(tuple(self.alive))
+
+    def live(self, kind: int) -> Size:
+        """What is alive of one kind."""
+        token, tile, fixed = self.alive[kind * PARTS : (kind + 1) * PARTS]
+        return token, tile, fixed
 
     def storage(self, elements: float, dtype: str, kind: int | None = None, fixed: bool = False) -> Storage:
         """New storage, of the kind that the current pass makes."""

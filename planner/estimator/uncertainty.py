@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from planner.catalog.stack import Stack
@@ -19,6 +20,8 @@ from planner.estimator.workload import Workload
 
 INTERVAL = 0.90
 """Share of measured peaks that low and high are to enclose."""
+LEAST_CACHED_FRACTION = 0.03
+"""Published pairs have reserved over allocated of 1.03 at least."""
 KINDS = {
     "weights": "counted",
     "adapters": "counted",
@@ -51,6 +54,7 @@ def cumulative(value: float) -> float:
     return 0.5 + 0.375 * scaled * (1 - scaled * scaled / 12)
 
 
+@cache
 def quantile(probability: float) -> float:
     """The value that a Student t variable with four degrees of freedom exceeds with 1 - `probability`.
 
@@ -73,6 +77,14 @@ class Peak:
     bytes: int
     low_bytes: int
     high_bytes: int
+
+
+def cached_around(cached: float, allocated: float) -> float:
+    """What the uncertainty of cached memory is a fraction of: what is simulated, and a little besides.
+
+    cached + 0.03 x allocated.
+    """
+    return cached + LEAST_CACHED_FRACTION * allocated
 
 
 def spread_fraction(stack: Stack, method: str, term: str) -> float:

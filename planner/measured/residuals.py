@@ -16,21 +16,24 @@ from pathlib import Path
 import yaml
 
 from planner.catalog import load_catalog
-from planner.catalog.spread import CONTEXT_FRACTION, COUNTED_FRACTION, SpreadGroup, Spreads
-from planner.estimator.uncertainty import DERIVED, INTERVAL, KINDS, quantile
+from planner.catalog.spread import ALLOCATOR_FRACTION, CONTEXT_FRACTION, COUNTED_FRACTION, SpreadGroup, Spreads
+from planner.estimator.uncertainty import DERIVED, INTERVAL, KINDS, cached_around, quantile
 from planner.measured.columns import PEAKS
 from planner.measured.validate import Comparison, validate_files
 from planner.units import GIB
 
-HEADER = """# How far measured memory may lie from the estimate, as a fraction of each kind of term. `counted`: weights, states and
+HEADER = """\
+# How far measured memory may lie from the estimate, as a fraction of each kind of term. `counted`: weights, states and
 # gradients; `context`: the CUDA context and communicators; both are set by hand (see planner/catalog/spread.py). The
 # rest is written by `python -m planner.measured.residuals measurements/published/memory.csv`.
 """
 REACH = quantile(0.5 + INTERVAL / 2)
-POOLED_ROWS = 8.0
-"""Weight of all other runs in a group's fraction: a group with few rows of one source is not surer than all are."""
-LEAST_FRACTION = 0.005
-LEAST_SHARE = 0.05
+MOST_OWN_WEIGHT, OTHERS_WEIGHT = 10.0, 5.0
+"""Weight that the runs of one source have at most in the fraction of their own stack and method, and weight of all
+other runs in it. Runs of one source share machine, script and habits: many of them are not many independent witnesses,
+and a new source of the same stack may be off as other stacks' sources are."""
+LEAST_FRACTION = 0.01
+LEAST_SHARE = 0.15
 """A run whose peak has less in derived terms says nothing of them."""
 
 
@@ -46,15 +49,17 @@ class Residual:
 
 def spread_groups(comparisons: Sequence[Comparison], counted: float, context: float) -> Spreads:
     """The fractions that measured runs ask for; those of `counted` and `context` are given."""
-    allocator = _allocator_fraction(comparisons)
-    fixed = {"counted": counted, "allocator": allocator, "context": context}
+    cached = _cached_fraction(comparisons)
+    fixed = {"counted": counted, "allocator": cached, "context": context}
     residuals = [each for each in (_residual(run, fixed) for run in _one_per_run(comparisons)) if each is not None]
     sources = Counter(each.source for each in residuals)
     return Spreads(
         counted=counted,
-        allocator=allocator,
+        allocator=ALLOCATOR_FRACTION,
+        cached=cached,
         context=context,
-        derived_otherwise=_enclosing(residuals, [1 / sources[each.source] for each in residuals]),
+        derived_otherwise=_enclosing(residuals, _shared(residuals, 1.0)),
+        model_codes=_by_code(residuals),
         groups=tuple(_groups(residuals)),
         source="residuals of published runs: " + ", ".join(sorted(sources)),
         retrieved=date.today(),
@@ -83,7 +88,7 @@ def _residual(comparison: Comparison, fixed: Mapping[str, float]) -> Residual | 
     return Residual(row.stack, row.method, row.source, max(0.0, missing / sizes[DERIVED]))
 
 
-def _allocator_fraction(comparisons: Iterable[Comparison]) -> float:
+def _cached_fraction(comparisons: Iterable[Comparison]) -> float:
     """By which fraction the allocator's own memory is off, of runs that measured two levels."""
     runs: dict[str, dict[str, Comparison]] = defaultdict(dict)
     for each in comparisons:
@@ -94,23 +99,44 @@ def _allocator_fraction(comparisons: Iterable[Comparison]) -> float:
             inner, outer = levels["peak_allocated_gib"], levels["peak_reserved_gib"]
             predicted = outer.predicted.value - inner.predicted.value
             off = abs(predicted - (outer.measured - inner.measured))
-            found.append(Residual(inner.row.stack, inner.row.method, inner.row.source, off / REACH / predicted))
-    return _enclosing(found, [1.0] * len(found))
+            around = cached_around(predicted, inner.predicted.value)
+            found.append(Residual(inner.row.stack, inner.row.method, inner.row.source, off / REACH / around))
+    return _enclosing(found, _by_source(found, MOST_OWN_WEIGHT))
+
+
+def _by_code(residuals: Sequence[Residual]) -> dict[str, float]:
+    """Model code -> the fraction of all runs with it, every source alike."""
+    codes: dict[str, list[Residual]] = defaultdict(list)
+    for each in residuals:
+        codes[load_catalog().stack(each.stack).model_code].append(each)
+    return {code: _enclosing(each, _shared(each, 1.0)) for code, each in sorted(codes.items())}
 
 
 def _groups(residuals: Sequence[Residual]) -> Iterator[SpreadGroup]:
-    """One group for each stack and method; all other runs count as `POOLED_ROWS` more."""
+    """One group for each stack and method, in which every other source counts a little."""
     for stack, method in sorted({(each.stack, each.method) for each in residuals}):
-        own = [(each.stack, each.method) == (stack, method) for each in residuals]
-        others = POOLED_ROWS / max(1, len(residuals) - sum(own))
-        members = [each for each, is_own in zip(residuals, own, strict=True) if is_own]
+        members = [each for each in residuals if (each.stack, each.method) == (stack, method)]
+        others = [each for each in residuals if (each.stack, each.method) != (stack, method)]
+        weights = [*_by_source(members, MOST_OWN_WEIGHT), *_shared(others, OTHERS_WEIGHT)]
         yield SpreadGroup(
             stack=stack,
             method=method,
             rows=len(members),
             sources=tuple(sorted({each.source for each in members})),
-            derived=_enclosing(residuals, [1.0 if is_own else others for is_own in own]),
+            derived=_enclosing([*members, *others], weights),
         )
+
+
+def _by_source(residuals: Sequence[Residual], most: float) -> list[float]:
+    """One for each run, but together no more than `most` for each source."""
+    counts = Counter(each.source for each in residuals)
+    return [min(1.0, most / counts[each.source]) for each in residuals]
+
+
+def _shared(residuals: Sequence[Residual], total: float) -> list[float]:
+    """Weights that add up to `total`, the same for every source."""
+    counts = Counter(each.source for each in residuals)
+    return [total / len(counts) / counts[each.source] for each in residuals]
 
 
 def _enclosing(residuals: Sequence[Residual], weights: Sequence[float]) -> float:

@@ -78,18 +78,19 @@ def _stack(row: MeasuredRow, catalog: Catalog, architecture: Architecture) -> St
         # prepare_model_for_kbit_training of PEFT casts nothing of a GPTQ model (utils/other.py).
         changes["kbit_upcast"] = False
     if row.loss != "fused":
-        changes |= _loss(row, stack, architecture, changes["precisions"][0])
+        changes |= _loss(row, stack, architecture)
     return stack.model_copy(update=changes)
 
 
-def _loss(row: MeasuredRow, stack: Stack, architecture: Architecture, precision: Precision) -> dict[str, float]:
+def _loss(row: MeasuredRow, stack: Stack, architecture: Architecture) -> dict[str, float]:
     """Bytes per logit of a full loss, where the model or its kernels have a loss of their own."""
     forward, backward, element = stack.logit_forward_bytes, stack.logit_backward_bytes, 4.0
     if architecture.family in OWN_LOSS_FAMILIES:
-        element = 4.0 if precision.autocast else 2.0
-        forward, backward = 4.0 + 2 * element * precision.autocast + 2 * (not precision.autocast), 3 * element
-        # What the model returned stays alive: its logits, and what accelerate made fp32 of them under autocast.
-        kept = 6.0 if precision.autocast else 2.0
+        mixed = row.master_weights == "fp32"
+        element = 4.0 if mixed else 2.0
+        forward, backward = 4.0 + 2 * element * mixed + 2 * (not mixed), 3 * element
+        # What the model returned stays alive: its logits, and what accelerate made fp32 of them in mixed precision.
+        kept = 6.0 if mixed else 2.0
         forward, backward = forward + kept - 2, backward + kept
     if row.fused_kernels in IN_PLACE_LOSS:
         forward, backward = forward - element, backward - element

@@ -69,7 +69,7 @@ class Comparison:
 
     @property
     def peak_terms(self) -> tuple[str, dict[str, int]]:
-        """Phase and terms (bytes) of the peak of a memory quantity: live tensors at their most, and what its level adds."""
+        """Phase and terms (bytes) of a memory peak: live tensors at their most, and what the quantity adds."""
         added = {"allocated": (), "reserved": (CACHED,), "process": (CACHED, CONTEXT)}[LEVELS[self.quantity]]
         phase, terms = largest_phase(self.prediction.memory)
         return phase, terms | {name: self.prediction.outside[name] for name in added}

@@ -11,9 +11,7 @@ from planner.solver.candidate import Candidate
 from planner.solver.world import World
 from planner.units import Money, format_bytes, format_count, format_price, format_seconds
 
-NOT_MODELLED = (
-    "data loading, storage and traffic prices, minimum rental times, availability of machines"
-)
+NOT_MODELLED = "data loading, storage and traffic prices, minimum rental times, availability of machines"
 
 
 def proof_section(page: Page, answer: Answer, *, details: bool) -> None:

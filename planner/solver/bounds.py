@@ -33,7 +33,6 @@ from planner.solver.world import World
 
 PHASES_ONLY = range(PHASE_COUNT)
 STEP_FLOPS = PlacedTerm(step_flops, (), rounded=False)
-KnownBounds = dict[tuple[Hashable, ...], "FamilyBounds"]
 
 
 @dataclass(frozen=True)
@@ -86,38 +85,51 @@ class FamilyBounds:
         return self.least_peak + context_bytes(world.workload, gpu=gpu, gpus=1)
 
 
+class KnownBounds:
+    """Bounds, and values of terms, for scenarios of one job that differ in limits and search."""
+
+    def __init__(self) -> None:
+        self.bounds: dict[tuple[Hashable, ...], FamilyBounds] = {}
+        self.memo = Memo()
+        self._numbers: dict[bytes, int] = {}
+
+    def number(self, rows: Schedules) -> int:
+        """A number that equal schedules share."""
+        return self._numbers.setdefault(rows.key(), len(self._numbers))
+
+
 def family_bounds(world: World, known: KnownBounds | None = None) -> list[FamilyBounds]:
     """Bounds of all families of a scenario that have any schedule; `known` keeps them for related scenarios."""
-    known = {} if known is None else known
+    known = KnownBounds() if known is None else known
     by_kind: dict[tuple[str, ...], Schedules] = {}
-    memo = Memo()
+    numbers: dict[tuple[str, ...], int] = {}
     result = []
     for family in families(world):
         kinds = family.stack.parallelisms
         if kinds not in by_kind:
             by_kind[kinds] = schedules(world, kinds)
+            numbers[kinds] = known.number(by_kind[kinds])
         choices = tuple(activation_choices(family.stack, world))
         if len(by_kind[kinds]) and choices:
             states = tuple(state_choices(family, world.scenario.search))
-            key = (family.key(), choices, states, by_kind[kinds].key())
-            if key not in known:
-                known[key] = _bounds(world, family, by_kind[kinds], choices, memo)
+            key = (family.key(), choices, states, numbers[kinds])
+            if key not in known.bounds:
+                known.bounds[key] = _bounds(world, family, by_kind[kinds], choices, known.memo, numbers[kinds])
             # One object for the schedules of all families of a kind, by which machines are worked out once.
-            result.append(replace(known[key], schedules=by_kind[kinds]))
+            result.append(replace(known.bounds[key], schedules=by_kind[kinds]))
     return result
 
 
 def _bounds(
-    world: World, family: Family, rows: Schedules, choices: tuple[ActivationChoice, ...], memo: Memo
+    world: World, family: Family, rows: Schedules, choices: tuple[ActivationChoice, ...], memo: Memo, number: int
 ) -> FamilyBounds:
     decisions: dict[str, Any] = {**family.values(), **rows.columns}
-    kinds = family.stack.parallelisms
     state = np.full((len(rows), PHASE_COUNT), np.inf)
     # A machine as large as the job needs least: a bound for every machine.
     unbound = {**decisions, "gpus_per_node": rows.columns["gpus"]}
     for sharding, optimizer in state_choices(family, world.scenario.search):
         chosen = {**unbound, "sharding": sharding, "optimizer": optimizer}
-        state = np.minimum(state, _phases("state", world, chosen, (len(rows),), memo, kinds))
+        state = np.minimum(state, _phases("state", world, chosen, (len(rows),), memo, number))
     columns = {name: value[:, None] if isinstance(value, np.ndarray) else value for name, value in decisions.items()}
     legal_rows = legal("family", world, decisions, (len(rows),))
     waiting = np.where(legal_rows[:, None], 1.0, np.inf)
@@ -127,7 +139,7 @@ def _bounds(
     for choice in choices:
         chosen = {**columns, **choice.names(), **choice.numbers()}
         shape = (len(rows), len(choice.grid()))
-        grid = (kinds, *choice.grid())
+        grid = (number, *choice.grid())
         memory = _phases("activation", world, chosen, shape, memo, grid)
         # What is illegal on every GPU needs infinitely much.
         activation.append(np.where(legal("activation", world, chosen, shape)[..., None], memory, np.inf))

@@ -30,7 +30,7 @@ class Solver:
         self.started = time.monotonic()
         self.offers: dict[str, tuple[Offer, ...]] = {}
         self.dropped: list[DroppedOffer] = []
-        self.known_bounds: KnownBounds = {}
+        self.known_bounds = KnownBounds()
         for gpu in self.world.gpus:
             kept, dropped = undominated(self.world, [offer for offer in self.world.offers if offer.gpu == gpu.name])
             self.offers[gpu.name] = kept

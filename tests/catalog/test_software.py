@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from planner.catalog import load_catalog
 from planner.catalog.software import Software
 from planner.catalog.stack import Past
 
-SOURCE = {"source": "made up for tests", "retrieved": date(2026, 1, 1)}
+SOURCE: dict[str, Any] = {"source": "made up for tests", "retrieved": date(2026, 1, 1)}
 
 
 @pytest.mark.parametrize(

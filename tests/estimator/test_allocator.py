@@ -272,7 +272,7 @@ def test_a_shifted_loss_holds_one_copy_more() -> None:
 
 
 def test_reserved_lies_between_allocated_and_capacity() -> None:
-    """It is what the formulas say is allocated and the simulated rest, but not more than there is beside the context."""
+    """It is what is allocated and the simulated rest, but not more than there is beside the context."""
     plan = toy(micro_batch=16).plan
     phases = memory(LONG_JOB, plan)
     allocated, context = sum(largest_phase(phases)[1].values()), phases["forward"]["context"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from planner.estimator.tape import ACTIVATION, PASS, RECOMPUTED, TEMPORARY, Fresh, Node, Tape, Tensor, wider
+from planner.estimator.tape import ACTIVATION, PARTS, PASS, RECOMPUTED, TEMPORARY, Fresh, Node, Tape, Tensor, wider
 
 
 def leaf(tape: Tape, elements: float = 10.0) -> Tensor:
@@ -19,7 +19,7 @@ def square(tape: Tape, x: Tensor) -> Tensor:
 
 def alive(tape: Tape, kind: int = ACTIVATION) -> float:
     """Bytes per token that are alive."""
-    return tape.live[kind][0]
+    return tape.live(kind)[0]
 
 
 def test_a_storage_is_free_when_nothing_refers_to_it() -> None:
@@ -43,7 +43,7 @@ def test_saved_tensors_live_until_their_node_has_run() -> None:
     left = tape.backward({id(root): tape.storage(10.0, "fp32")})
     assert alive(tape) == 0
     assert len(left) == 1
-    assert [sum(kind[0] for kind in moment) for moment in tape.moments[-2:]] == [160, 120]
+    assert [sum(moment[::PARTS]) for moment in tape.moments[-2:]] == [160, 120]
 
 
 def test_gradients_of_one_tensor_are_added_into_a_third() -> None:
@@ -53,7 +53,7 @@ def test_gradients_of_one_tensor_are_added_into_a_third() -> None:
     y = tape.apply((x, x), (10.0, "fp32"), (PASS, PASS))
     tape.making = TEMPORARY
     tape.backward({id(y.node): tape.storage(10.0, "fp32")})
-    assert max(moment[TEMPORARY][0] for moment in tape.moments) == 80
+    assert max(moment[TEMPORARY * PARTS] for moment in tape.moments) == 80
 
 
 def test_a_checkpoint_keeps_its_input_only() -> None:
@@ -67,7 +67,7 @@ def test_a_checkpoint_keeps_its_input_only() -> None:
     tape.making = TEMPORARY
     tape.backward({id(root): tape.storage(10.0, "fp32")})
     # The input of the first is there; those of the second and third are made, the result of the third is not.
-    assert max(moment[RECOMPUTED][0] for moment in tape.moments) == 80
+    assert max(moment[RECOMPUTED * PARTS] for moment in tape.moments) == 80
     del root
     assert alive(tape) == alive(tape, RECOMPUTED) == 0
 
@@ -78,8 +78,8 @@ def test_a_tile_counts_apart() -> None:
     x = leaf(tape)
     y = tape.tile(lambda z: square(tape, square(tape, z)), x)
     assert alive(tape) == 80
-    assert tape.live[ACTIVATION][1] == 0
-    assert max(moment[ACTIVATION][1] for moment in tape.moments) == 80
+    assert tape.live(ACTIVATION)[1] == 0
+    assert max(moment[ACTIVATION * PARTS + 1] for moment in tape.moments) == 80
     tape.making = TEMPORARY
     left = tape.backward({id(y.node): tape.storage(10.0, "fp32")})
     assert [storage.size for storage in left.values()] == [(40.0, 0.0, 0.0)]

@@ -20,11 +20,11 @@ STEPS = 200_000
 
 def integrated(value: float) -> float:
     """The distribution function: trapezoid rule over Gamma(2.5) / (sqrt(4 pi) Gamma(2)) (1 + t^2 / 4)^-2.5."""
-    density = math.gamma(2.5) / (math.sqrt(4 * math.pi) * math.gamma(2))
+    density: float = math.gamma(2.5) / (math.sqrt(4 * math.pi) * math.gamma(2))
     low = -400.0
     width = (value - low) / STEPS
-    inner = sum((1 + (low + step * width) ** 2 / 4) ** -2.5 for step in range(1, STEPS))
-    ends = ((1 + low**2 / 4) ** -2.5 + (1 + value**2 / 4) ** -2.5) / 2
+    inner: float = sum((1 + (low + step * width) ** 2 / 4) ** -2.5 for step in range(1, STEPS))
+    ends: float = ((1 + low**2 / 4) ** -2.5 + (1 + value**2 / 4) ** -2.5) / 2
     return density * width * (inner + ends)
 
 

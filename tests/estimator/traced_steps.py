@@ -116,6 +116,8 @@ class TracedStep:
     def stack(self) -> Stack:
         """The Hugging Face stack with just that precision; k-bit models are upcast where the trace was mixed."""
         changes: dict[str, Any] = {
+            "keeps_graph": True,
+            "kernel_work": False,
             "precisions": (self.precision,),
             "kbit_upcast": self.row["method"] == "qlora" and self.precision.autocast,
             "keeps_logits": self.row["keep_outputs"] == "True",

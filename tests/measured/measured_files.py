@@ -68,6 +68,7 @@ def predict_by_batch(row: MeasuredRow, _: Catalog, models: Mapping[str, Architec
         },
         fit_probability=1.0 if size <= 10 else 0.0,
         fits=size <= 10,
-        memory={"forward": {"weights": bytes_of // 4, "activations": bytes_of - bytes_of // 4, "context": GIB}},
+        memory={"forward": {"weights": bytes_of // 4, "activations": bytes_of - bytes_of // 4}},
+        outside={"allocator": round(0.1 * bytes_of), "context": GIB},
         step={"compute": {"linear": 2.0}, "serial": {"launch": 0.5}},
     )

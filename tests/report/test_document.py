@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from jsonschema import Draft202012Validator
 
 from planner.catalog import load_catalog
 from planner.decisions import DECISION_NAMES
-from planner.report import evidence
 from planner.report.document import document
 from planner.report.schema import answer_json_schema
 from planner.solver.answer import Answer

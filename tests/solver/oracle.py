@@ -338,7 +338,7 @@ class Oracle:
         """What a term of GPU memory is multiplied by, so that the accepted risk is left."""
         if term in HOST:
             return 1.0
-        fraction = names["stack"].spread.fraction(names["method"], KINDS.get(term, DERIVED))
+        fraction: float = names["stack"].spread.fraction(names["method"], KINDS.get(term, DERIVED))
         reach: float = quantile(1 - self.ask.workload.oom_risk)
         return 1.0 + max(0.0, reach) * fraction
 
