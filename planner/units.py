@@ -208,8 +208,8 @@ def format_bytes(count_bytes: float) -> str:
 def format_share(share: float) -> str:
     """A probability or a share in percent, with as many digits as tell it from 0 and 1; never rounded to either.
 
-    >>> format_share(0.5), format_share(0.9964), format_share(0.99997), format_share(0.999999999)
-    ('50%', '99.6%', '99.99%', '>99.99%')
+    >>> format_share(0.5), format_share(0.9964), format_share(0.99985), format_share(0.999999999)
+    ('50%', '99.6%', '99.98%', '>99.99%')
     """
     if share in (0, 1):
         return f"{share:.0%}"

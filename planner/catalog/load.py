@@ -57,7 +57,9 @@ class Catalog:
     def stacks(self) -> tuple[Stack, ...]:
         """All training stacks of `stacks.yaml`, in file order."""
         stacks = _named(self.directory / "stacks.yaml", Stack)
-        return tuple(stack.model_copy(update={"spread": self.spreads.of(stack.name, stack.model_code)}) for stack in stacks)
+        return tuple(
+            stack.model_copy(update={"spread": self.spreads.of(stack.name, stack.model_code)}) for stack in stacks
+        )
 
     @cached_property
     def spreads(self) -> Spreads:

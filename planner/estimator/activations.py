@@ -7,7 +7,7 @@ comes from its code, run on the tape (see `planner.estimator.block`).
 from __future__ import annotations
 
 from planner.catalog.stack import Stack
-from planner.estimator.arrays import smaller
+from planner.estimator.arrays import larger, smaller
 from planner.estimator.formula import call, formula
 from planner.estimator.saved import Blocks, plan_blocks
 from planner.estimator.tape import ACTIVATION
@@ -251,4 +251,5 @@ def backward_activation_bytes(
     inside = plan_blocks(workload, locals())
     partly = (checkpointed_layers > 0) * (checkpointing != "none")
     own = inside.kept() + (partly_kept_bytes(inside, checkpointing) - inside.kept()) * partly
-    return everything - inside.ends(checkpointing) - own + inside.at_peak(checkpointing == "full", ACTIVATION)
+    others = larger(0.0, everything - inside.ends(checkpointing) - own)
+    return others + inside.at_peak(checkpointing == "full", ACTIVATION)

@@ -53,7 +53,8 @@ FINAL = 516
 # With 2,048 tokens a block needs most when the product of gate and up is differentiated: down's input (192) is free.
 LONG = job(sequence_length=1024)
 ALONE = STACK.model_copy(update={"shardings": STACK.shardings[:1]})
-OLD_KBIT = QLORA | {"stack": STACK.model_copy(update={"kbit_keeps_inputs": True})}
+GRAPH_KEPT = {"stack": STACK.model_copy(update={"keeps_graph": True})}
+OLD_KBIT = QLORA | {"stack": STACK.model_copy(update={"kbit_keeps_inputs": True, "keeps_graph": True})}
 KEEPS_LOGITS = {"stack": STACK.model_copy(update={"keeps_logits": True})}
 # Adam in 14 bytes per parameter on a disk of 1e9 bytes/s; one GPU fails once in 54 days x 16,384 / 419.
 SAVE_SECONDS = 14 * P / 1e9
@@ -131,8 +132,9 @@ EXAMPLES = (
     Example("forward_activation_bytes", LORA, 16 * 4 * 2512 + 16 * 128),
     Example("forward_activation_bytes", {}, 16 * (4 * BLOCK + FINAL)),
     # The output of the frozen embedding and its gradient stay.
-    Example("remaining_activation_bytes", LORA | CHECKPOINTED, 16 * 128),
-    Example("input_gradient_bytes", LORA | CHECKPOINTED, 16 * 128),
+    Example("remaining_activation_bytes", LORA | CHECKPOINTED | GRAPH_KEPT, 16 * 128),
+    Example("input_gradient_bytes", LORA | CHECKPOINTED | GRAPH_KEPT, 16 * 128),
+    Example("input_gradient_bytes", LORA | CHECKPOINTED, 0),
     Example("embedding_temporary_bytes", {}, 16 * 128),
     Example("input_gradient_bytes", CHECKPOINTED, 0),
     # Old bitsandbytes: 16-bit inputs of six layers of 64 and one of 96, in four blocks.
@@ -144,7 +146,7 @@ EXAMPLES = (
     # Gradients of the residual (64), of the product, of SiLU(gate) and of up (3 x 96), 2 bytes each.
     Example("backward_temporary_bytes", {}, 2048 * 2 * (64 + 3 * 96), LONG),
     # Eager: the residual, and 4 heads x 1,024 scores: the softmax's incoming and outgoing gradient, both in fp32.
-    Example("backward_temporary_bytes", {"attention": "eager"}, 2048 * (2 * 64 + 4 * 1024 * 8 + 128), LONG),
+    Example("backward_temporary_bytes", {"attention": "eager"}, 2048 * (2 * 64 + 4 * 1024 * 12 + 128), LONG),
     # By then gate, up and o have gradients too.
     Example("block_gradient_bytes", {"attention": "eager", "stack": ALONE}, 2 * (2 * 6_144 + 4_096), LONG),
     Example("block_gradient_bytes", {"attention": "eager"}, 0, LONG),
@@ -170,7 +172,11 @@ EXAMPLES = (
     Example("root_gather_bytes", on_four_gpus("ddp"), 2 * P),
     # Two gathered blocks of (P - 128,000) / 4 = 30,864, embedding and head, one block's gradients.
     Example("gather_bytes", on_four_gpus("fsdp"), 2 * (2 * 30_864 + 128_000 + 30_864)),
-    Example("allocator_bytes", {}, 0.075 * (149_056 + 0 + 22_528 + 192_000)),
+    Example("allocator_bytes", {}, 0.05 * 149_056),
+    Example("backward_allocator_bytes", {}, 0.05 * 149_056 + 0.20 * 22_528),
+    # A tenth of all gradients, and of what is gathered besides a quarter of them.
+    Example("engine_allocator_bytes", {}, 0.10 * 2 * P),
+    Example("engine_allocator_bytes", on_four_gpus("fsdp"), 0.10 * (2 * P / 4 + 2 * (2 * 30_864 + 128_000 + 30_864))),
     Example("loaded_weight_bytes", on_four_gpus("fsdp"), 2 * P / 4),
     Example("loaded_weight_bytes", QLORA | WHOLE, 122_880 * 0.5625 + (576 + 128_000) * 4),
     Example("loaded_adapter_bytes", LORA | on_four_gpus("fsdp"), 14_848 * 4 / 4),

@@ -201,7 +201,8 @@ def numbers_grid(ask: Ask) -> dict[str, Numbers]:
 def whole_plan_names(ask: Ask) -> Iterator[tuple[dict[str, Any], dict[str, int]]]:
     """Offer, stack, precision and offload, with their places in the order of simplicity."""
     search = ask.scenario.search
-    stacks = [stack for stack in ask.catalog.stacks if search.stack is None or stack.name in search.stack]
+    named = search.stack
+    stacks = [each for each in ask.catalog.stacks if (each.common if named is None else each.name in named)]
     offloads = names_of(ask, "offload", decisions.OFFLOADS)
     for (offer_place, offer), (stack_place, stack) in product(enumerate(ask.offers), enumerate(stacks)):
         for place, precision in enumerate(precisions(ask, stack)):
