@@ -86,8 +86,8 @@ def _chunked_bytes(
 
     Chunks that are differentiated one by one: one chunk's logits and the hidden states' gradient. Where all chunks
     exist before the first is differentiated: all of them, and one chunk's temporaries; compiled, the 16-bit logits
-    only. A trained head then gets one gradient per chunk: the sum so far and the next one, when one chunk is gone. A quantised
-    head is dequantised for each chunk, when the log-softmax of all is gone and 16-bit gradients are there instead.
+    only. A trained head then gets one gradient per chunk: the sum so far and the next one, when one chunk is gone. A
+    quantised head is dequantised for each chunk, when the log-softmax of all is gone and 16-bit gradients are there.
     Source: traced steps of litgpt and torchtune.
     """
     every, part = stack.chunked_logit_bytes, stack.chunk_bytes

@@ -12,7 +12,7 @@ from planner.estimator.buffers import dequantised_bytes, forward_logit_bytes
 from planner.estimator.formula import call, formula
 from planner.estimator.saved import blocks, local_tokens
 from planner.estimator.states import adapter_bytes, weight_bytes
-from planner.estimator.workload import DTYPE_BYTES, Workload
+from planner.estimator.workload import DTYPE_BYTES, STORED_BYTES, Workload
 
 SPLIT_WEIGHTS = ("zero3", "fsdp", "hsdp")
 """Shardings whose full parameters exist on one GPU only while they are gathered."""
@@ -115,7 +115,7 @@ def staged_bytes(
         staged = largest_tensor(workload, tensor_parallel) if stack.kbit_upcast else workload.largest_matrix
         return 2.0 * staged
     if sharding in SPLIT_WEIGHTS:
-        return DTYPE_BYTES[base_dtype] * largest_tensor(workload, tensor_parallel)
+        return STORED_BYTES[base_dtype] * largest_tensor(workload, tensor_parallel)
     if sharding in FLAT_SHARDINGS and offload == "optimizer":
         trainable = workload.trainable_parameters(method, tensor_parallel, pipeline_parallel, expert_parallel)
         return 2.0 * trainable / (data_parallel * context_parallel)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from planner.catalog.stack import Stack
 from planner.estimator.formula import formula
-from planner.estimator.workload import DTYPE_BYTES, Workload, shard_ranks
+from planner.estimator.workload import DTYPE_BYTES, STORED_BYTES, Workload, shard_ranks
 
 NF4_BLOCK = 64
 NF4_DOUBLE_BLOCK = 256
@@ -52,7 +52,7 @@ def weight_bytes(
     shards = shard_ranks(sharding, "weights", data_parallel, context_parallel, tensor_parallel, gpus_per_node)
     if method != "qlora":
         held = workload.stage_parameters(tensor_parallel, pipeline_parallel, expert_parallel)
-        return held * DTYPE_BYTES[base_dtype] / shards
+        return held * STORED_BYTES[base_dtype] / shards
     plain = 4.0 if stack.kbit_upcast else 2.0
     # Experts kept as one three-dimensional tensor are not linear layers: bitsandbytes leaves them in 16 bit.
     expert_bytes = 2.0 if workload.architecture.fused_experts else QUANTISED_BYTES[base_dtype]

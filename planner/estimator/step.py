@@ -114,6 +114,8 @@ class Run:
                 self._chunk(job.logits / job.loss_chunks)
             return [gradient]
         low = self._low_logits()
+        if not job.wide_logits:
+            return [low]
         wide = [self.take(FP32 * job.wide_logits[0])]
         if not job.keeps_low:
             self.give(low)
@@ -162,9 +164,21 @@ class Run:
         self.accumulating = True
 
     def _loss_backward(self, lost: list[Block]) -> Block:
-        """The hidden states' gradient, by way of that of the logits in fp32 and in the compute dtype."""
+        """The hidden states' gradient, by way of that of the logits."""
         job = self.job
-        *kept, softmax = lost
+        *kept, result = lost
+        low = self._logit_gradient(result) if job.wide_logits else result
+        if job.full:
+            self._head()
+        gradient = self.take(job.tokens * job.workload.architecture.hidden * job.element / job.plan.tensor_parallel)
+        self.give(low, *kept)
+        self.give(*self.head_casts)
+        self.head_casts = []
+        return gradient
+
+    def _logit_gradient(self, softmax: Block) -> Block:
+        """The logits' gradient in the compute dtype, made of one in fp32."""
+        job = self.job
         last = job.wide_logits[-1]
         count = int((job.plan.stack.logit_backward_bytes - FP32) // FP32)
         wide = [self.take(FP32 * last) for _ in range(count)] or [softmax]
@@ -180,13 +194,7 @@ class Run:
         if job.scaled:
             scaled, low = low, self.take(job.low * job.logits)
             self.give(scaled)
-        if job.full:
-            self._head()
-        gradient = self.take(job.tokens * job.workload.architecture.hidden * job.element / job.plan.tensor_parallel)
-        self.give(low, *kept)
-        self.give(*self.head_casts)
-        self.head_casts = []
-        return gradient
+        return low
 
     def _backward(self, program: int, gradient: Block, blocks: Blocks) -> Block:
         """The gradient of a program's input; those of its weights are left in `fresh`."""

@@ -13,6 +13,10 @@ DTYPE_BYTES = {"fp32": 4.0, "tf32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 2.0, "
 """Bytes of one stored element; with compute dtype fp8 (or tf32) what is kept between operations is 16 (or 32) bit."""
 
 
+STORED_BYTES = DTYPE_BYTES | {"fp8": 1.0}
+"""Bytes of one element of weights that are stored in a dtype: fp8 weights are one byte each."""
+
+
 @dataclass(frozen=True)
 class Workload:
     """What is trained on what: the model, the length of its sequences, the batch, the steps and the adapters' shape."""

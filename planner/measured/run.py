@@ -13,6 +13,7 @@ from planner.catalog.software import Software
 from planner.catalog.stack import Precision
 from planner.decisions import Plan
 from planner.errors import PlannerError
+from planner.estimator.states import QUANTISED_BYTES
 from planner.estimator.workload import Workload
 from planner.measured.row import MeasuredRow
 
@@ -34,6 +35,7 @@ def measured_plan(
     architecture = architectures.get(row.model)
     if architecture is None:
         raise InexpressibleError(f"the shape of {row.model} is not known")
+    _check(row)
     gpu = _gpu(row, catalog)
     accumulation = _accumulation(row)
     workload = Workload(
@@ -54,11 +56,24 @@ def _virtual_stages(row: MeasuredRow) -> int:
     return int(stated.group(1)) if stated else 1
 
 
+def _check(row: MeasuredRow) -> None:
+    """Refuse what contradicts itself or names nothing. Error: InexpressibleError."""
+    quantised = row.base_dtype in QUANTISED_BYTES
+    if quantised != (row.method == "qlora"):
+        raise InexpressibleError(f"method {row.method} and base_dtype {row.base_dtype} contradict each other")
+    if row.optimizer == "other":
+        raise InexpressibleError("the optimizer is not named")
+
+
 def _gpu(row: MeasuredRow, catalog: Catalog) -> Gpu:
+    """The GPU; what it has no units for is taken to run as slowly as fp32."""
     try:
-        return catalog.gpu(row.gpu)
+        gpu = catalog.gpu(row.gpu)
     except LookupError as error:
         raise InexpressibleError(f"the GPU {row.gpu} is not in the catalog") from error
+    if gpu.peak_flops(row.compute_dtype) is None:
+        return gpu.model_copy(update={f"{row.compute_dtype}_tflops": gpu.fp32_tflops})
+    return gpu
 
 
 def _stack(row: MeasuredRow, catalog: Catalog, architecture: Architecture) -> Stack:
@@ -100,7 +115,7 @@ def _loss(row: MeasuredRow, stack: Stack, architecture: Architecture) -> dict[st
 def _precision(row: MeasuredRow, stack: Stack, nearest: Precision) -> Precision:
     """What the row stores in which dtype; what no column says is as in the stack's most similar precision."""
     adapters = nearest.adapter_dtype
-    if row.method != "full" and (adapters == "fp32" or row.master_weights == "none"):
+    if row.method != "full" and (adapters in ("fp32", "") or row.master_weights == "none"):
         adapters = row.grad_dtype
     plain = row.method == "full" and row.base_dtype in ("bf16", "fp16")
     return nearest.model_copy(
