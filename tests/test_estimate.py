@@ -411,7 +411,7 @@ plans = st.lists(changes, max_size=4).map(dict)
 
 
 @given(plans, st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_plan_is_estimated_or_refused(plan: dict[str, Any], under_search: bool) -> None:
     """Whatever is combined or left out, there is an estimate, or problems at places in the file."""
     usual: dict[str, Any] = yaml.safe_load(PLAN)["plan"]
@@ -428,7 +428,7 @@ def test_any_plan_is_estimated_or_refused(plan: dict[str, Any], under_search: bo
 
 
 @given(st.sets(st.sampled_from(sorted(yaml.safe_load(PLAN)["plan"]))))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_more_is_asked_for_the_more_is_left_out(left_out: set[str]) -> None:
     """Nothing but what is left out, or follows from it, is ever missing."""
     plan: dict[str, Any] = yaml.safe_load(PLAN)["plan"]

@@ -60,8 +60,9 @@ def weight_bytes(
     linear = workload.linear_parameters / tensor_parallel * QUANTISED_BYTES[base_dtype] + experts
     blocks = (linear + workload.small_parameters * plain) * workload.block_share(pipeline_parallel)
     ends = workload.ends_parameters(pipeline_parallel, tensor_parallel) * plain
-    if stack.quantises_head and pipeline_parallel == 1:
-        ends = ends - workload.head_parameters / tensor_parallel * (plain - QUANTISED_BYTES[base_dtype])
+    if stack.quantises_head:
+        head = workload.head_parameters / tensor_parallel * (plain - QUANTISED_BYTES[base_dtype])
+        ends = ends - head * (pipeline_parallel == 1)
     return (blocks + ends) / shards
 
 

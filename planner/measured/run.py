@@ -107,7 +107,7 @@ def _loss(row: MeasuredRow, stack: Stack, architecture: Architecture) -> dict[st
         # What the model returned stays alive: its logits, and what accelerate made fp32 of them in mixed precision.
         kept = 6.0 if mixed else 2.0
         forward, backward = forward + kept - 2, backward + kept
-    if row.fused_kernels in IN_PLACE_LOSS:
+    if row.fused_kernels in IN_PLACE_LOSS and stack.fused_kernels not in IN_PLACE_LOSS:
         forward, backward = forward - element, backward - element
     return {"logit_forward_bytes": forward, "logit_backward_bytes": backward}
 

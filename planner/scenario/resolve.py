@@ -132,12 +132,22 @@ def _notes(scenario: Scenario, written: ScenarioSchema, reading: Reading) -> Ite
     methods = scenario.search.method
     if "lora" in written.search.model_fields_set and methods == ("full",):
         yield "search.lora has no effect: search.method allows only full."
+    elif methods != ("full",):
+        yield from _adapter_notes(scenario.search.lora)
     if written.plan is not None and written.plan.adapters and methods == ("full",):
         yield "plan.lora has no effect: the method is full."
     for offer in scenario.offers:
         if not scenario.search.admits(offer):
             yield f"Your own price of {offer.gpu} ({offer.name}) is not used: search excludes it."
     yield from _offerless(scenario, reading.catalog.offers if scenario.catalog_offers else ())
+
+
+def _adapter_notes(lora: Lora) -> Iterator[str]:
+    """What plans do not say of their adapters."""
+    if lora.dora:
+        yield "Adapters are DoRA: their magnitudes, norms and products are counted."
+    if lora.dropout:
+        yield f"Adapters drop out {lora.dropout:.0%} of their input: its copies and masks are counted."
 
 
 def _job_notes(job: Job) -> Iterator[str]:

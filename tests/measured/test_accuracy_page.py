@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from measured_files import ROOT, published_runs
 
-import pytest
-from measured_files import ROOT
-
-from planner.catalog import load_catalog
-from planner.measured.validate import Validation, validate_files
 from planner.report.accuracy import accuracy_markdown
 
-MEMORY = Path("measurements/published/memory.csv")
 PAGE = ROOT / "docs" / "accuracy.md"
 
 
-@pytest.fixture(scope="module")
-def published() -> Validation:
-    """The comparison with the published peaks, by the path that a checkout has."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.chdir(ROOT)
-        return validate_files([MEMORY], load_catalog())
-
-
-def test_the_page_is_what_the_planner_writes(published: Validation, updating: bool) -> None:
+def test_the_page_is_what_the_planner_writes(updating: bool) -> None:
     """No figure in it is edited by hand."""
+    published = published_runs()
     text = accuracy_markdown(published)
     if updating:
         PAGE.write_text(text, encoding="utf-8")
     assert text == PAGE.read_text(encoding="utf-8"), "run pytest --update-golden if the change is wanted"
 
 
-def test_no_published_run_is_left_out(published: Validation) -> None:
+def test_no_published_run_is_left_out() -> None:
     """Every row is predicted or skipped with a reason, and none is wrong."""
+    published = published_runs()
     assert published.problems == ()
     assert len(published.runs) + len(published.skipped) == 278
 
 
-def test_intervals_enclose_predictions(published: Validation) -> None:
+def test_intervals_enclose_predictions() -> None:
     """Every peak has its interval, and levels are in order."""
+    published = published_runs()
     for run in published.runs:
         levels = [run.prediction.quantities[f"peak_{level}_gib"] for level in ("allocated", "reserved", "process")]
         assert all(each.low is not None and each.high is not None for each in levels)

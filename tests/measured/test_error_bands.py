@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 
 import pytest
-from measured_files import ROOT
+from measured_files import ROOT, published_runs
 
-from planner.catalog import load_catalog
 from planner.measured.summary import confusion, errors_of
-from planner.measured.validate import Comparison, Validation, validate_files
+from planner.measured.validate import Comparison
 
 BANDS = {
     ("peak_allocated_gib", "fms-acceleration"): (0.008, 0.035),
@@ -34,20 +32,15 @@ FEWEST_FITTING, MOST_MISSED = 233, 1
 """Of 245 runs that ran, and of 33 that ran out of memory."""
 
 
-@cache
-def published() -> Validation:
-    """All published memory rows, predicted once."""
-    return validate_files([ROOT / "measurements" / "published" / "memory.csv"], load_catalog())
-
-
 def comparisons(quantity: str, source: str = "") -> list[Comparison]:
     """Measured values of one quantity, of one source or of all."""
-    return [each for each in published().comparisons if each.quantity == quantity and source in ("", each.row.source)]
+    every = (each for each in published_runs().comparisons if each.quantity == quantity)
+    return [each for each in every if source in ("", each.row.source)]
 
 
 def test_every_source_has_a_band() -> None:
     """No source and quantity is left out."""
-    assert {(each.quantity, each.row.source) for each in published().comparisons} == set(BANDS)
+    assert {(each.quantity, each.row.source) for each in published_runs().comparisons} == set(BANDS)
 
 
 @pytest.mark.parametrize(("quantity", "source"), BANDS, ids="-".join)
@@ -61,7 +54,7 @@ def test_errors_stay_in_their_band(quantity: str, source: str) -> None:
 
 def test_verdicts() -> None:
     """At the default risk, nearly every run that ran is said to fit, and nearly none that ran out of memory."""
-    found = confusion(published().verdicts)
+    found = confusion(published_runs().verdicts)
     assert found.ok_fits >= FEWEST_FITTING
     assert found.oom_fits <= MOST_MISSED
 
@@ -80,11 +73,11 @@ def claims() -> Iterator[str]:
         errors = errors_of(comparisons(quantity))
         yield f"within {errors.median:.1%}"
         yield f"nine of ten within {errors.p90:.1%}"
-    found = confusion(published().verdicts)
+    found = confusion(published_runs().verdicts)
     out, ran = found.oom_fits + found.oom_not, found.ok_fits + found.ok_not
     yield f"Of {out} runs that ran out of memory {found.oom_not} are said not to fit"
     yield f"of {ran} that ran {found.ok_fits} are said to fit"
-    yield f"{len(published().runs)} published runs"
+    yield f"{len(published_runs().runs)} published runs"
 
 
 def test_the_readme_states_these_errors() -> None:

@@ -40,3 +40,10 @@ def test_other_values_are_refused(written: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         read(JOB % written)
     assert message in str(caught.value)
+
+
+def test_what_a_plan_does_not_say_is_noted() -> None:
+    """DoRA and dropout are no decisions, so the answer says that they are counted."""
+    notes = read(JOB % "{dora: true, dropout: 5%}").notes
+    assert [note.split(":")[0] for note in notes] == ["Adapters are DoRA", "Adapters drop out 5% of their input"]
+    assert not any("Adapters" in note for note in read(JOB % "{rank: 8}").notes)

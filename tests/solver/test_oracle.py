@@ -56,7 +56,7 @@ def _one_world(scenario: Scenario, tightness: Tightness, objective: Objective) -
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-@sized(100, 1000)
+@sized(60, 1000)
 def test_random_worlds(objective: Objective, count: int) -> None:
     """The same optimum, the same plan and the same infeasible cases, neither of them rare, for each objective."""
     answers = []
