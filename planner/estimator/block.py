@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from planner.catalog.architecture import Architecture
 from planner.estimator.attention import attention, repeat, split
 from planner.estimator.modules import Modules
 from planner.estimator.setting import Setting
-from planner.estimator.tape import ACTIVATION, CAST, PARTS, TEMPORARY, Moment, Node, Tape, Tensor
+from planner.estimator.tape import ACTIVATION, CAST, GRADIENT, KINDS, PARTS, TEMPORARY, Node, Tape, Tensor
 from planner.estimator.workload import DTYPE_BYTES
+
+Moments = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,14 @@ class BlockMemory:
     casts: float
     cached: float
     held: float
-    moments: tuple[Moment, ...]
+    moments: Moments
+    """Bytes at each moment: moments x kinds x parts."""
+
+    @cached_property
+    def totals(self) -> NDArray[np.float64]:
+        """Bytes of all kinds together: moments x parts."""
+        totals: NDArray[np.float64] = self.moments.sum(axis=1)
+        return totals
 
 
 def mlp_width(architecture: Architecture) -> float:
@@ -125,7 +136,11 @@ def block_memory(setting: Setting, checkpointed: bool, tiled: bool, first: bool 
         activations = min(activations, compiled_bytes(setting))
     tape.making = TEMPORARY
     tape.backward({id(root): tape.storage(*size)})
-    return BlockMemory(activations, masks, casts, cached, held, undominated(tape.moments))
+    moments: Moments = np.array(tape.moments, dtype=float).reshape(-1, KINDS, PARTS)
+    if not setting.full:
+        # Adapters' gradients are all counted from the first block on, so that they decide no peak.
+        moments[:, GRADIENT] = 0.0
+    return BlockMemory(activations, masks, casts, cached, held, undominated(moments))
 
 
 @dataclass(frozen=True)
@@ -166,12 +181,11 @@ def ends_memory(setting: Setting, checkpointed: bool) -> EndsMemory:
     return EndsMemory(kept, held - kept, casts)
 
 
-def undominated(moments: Iterable[Moment]) -> tuple[Moment, ...]:
+def undominated(moments: Moments) -> Moments:
     """The moments that are largest for some number of tokens and tiles, in falling order of bytes per token."""
-    totals = {moment: tuple(sum(moment[part::PARTS]) for part in range(PARTS)) for moment in moments}
-    kept: list[Moment] = []
-    for moment in sorted(totals, key=lambda each: totals[each], reverse=True):
-        token, tile, fixed = totals[moment]
-        if not any(t >= token and i >= tile and f >= fixed for t, i, f in (totals[each] for each in kept)):
-            kept.append(moment)
-    return tuple(kept)
+    totals = moments.sum(axis=1)
+    order = np.lexsort((-totals[:, 2], -totals[:, 1], -totals[:, 0]))
+    totals = totals[order]
+    no_less = (totals[None, :, :] >= totals[:, None, :]).all(axis=2)
+    dominated: NDArray[np.bool_] = (no_less & np.tri(len(totals), k=-1, dtype=bool)).any(axis=1)
+    return moments[order[~dominated]]

@@ -6,15 +6,15 @@ what does not grow with them. Tensor parallelism with sequence parallelism split
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from planner.catalog.stack import Precision, Stack
-from planner.estimator.arrays import larger
 from planner.estimator.block import BlockMemory, block_memory, ends_memory
 from planner.estimator.setting import Setting, setting
-from planner.estimator.tape import KINDS, PARTS, Moment
 from planner.estimator.workload import DTYPE_BYTES, Workload
 
 FP32_BYTES = DTYPE_BYTES["fp32"]
@@ -115,17 +115,12 @@ class Blocks:
 
     def _at_peak(self, memory: BlockMemory, kinds: tuple[int, ...]) -> float:
         """Bytes of some kinds at the largest moment; the numbers of tokens and tiles may be arrays."""
-        most, chosen = 0.0, 0.0
-        for moment in memory.moments:
-            together = self._bytes(moment, range(KINDS))
-            own = self._bytes(moment, kinds)
-            chosen = chosen + (own - chosen) * (together > most) if len(memory.moments) > 1 else own
-            most = larger(most, together)
-        return chosen
-
-    def _bytes(self, moment: Moment, kinds: Iterable[int]) -> float:
-        token, tile, fixed = (sum(moment[kind * PARTS + part] for kind in kinds) for part in range(PARTS))
-        return self.tokens * (token + tile / self.tiles) + fixed
+        wanted = memory.moments[:, list(kinds)].sum(axis=1)
+        if len(wanted) == 1:
+            return _bytes(wanted[0], self.tokens, self.tiles)
+        together = _bytes(memory.totals.T, np.expand_dims(self.tokens, -1), np.expand_dims(self.tiles, -1))
+        largest = np.argmax(together, axis=-1)
+        return _bytes(np.moveaxis(wanted[largest], -1, 0), self.tokens, self.tiles)
 
     def _chosen(self, amount: Callable[[bool], float]) -> float:
         """An amount for tiled or whole MLPs, as the number of tiles says, of one tensor-parallel rank."""
@@ -133,6 +128,13 @@ class Blocks:
         if self.tiling:
             whole = whole + (amount(True) - whole) * (self.tiles > 1)
         return whole / self.tensor_parallel
+
+
+def _bytes(parts: Any, tokens: Any, tiles: Any) -> float:
+    """Bytes of some storage, of which `parts` are those per token, per token of a tile, and fixed."""
+    token, tile, fixed = parts
+    amount: float = tokens * (token + tile / tiles) + fixed
+    return amount
 
 
 def blocks(
