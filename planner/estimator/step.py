@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from planner.estimator.allocations import INPUT, Blocks, replay
@@ -302,3 +303,37 @@ def fragment_bytes(workload: Workload, plan: Any) -> int:
     """
     runs = [simulate(Requests(workload, plan, fraction), CachingAllocator()) for fraction in SHRUNK_FRACTIONS]
     return max(each.peak_reserved - each.peak_live for each in runs)
+
+
+VARYING_STEPS = 20
+"""Steps with samples of different lengths; after about so many, what is held grows slowly."""
+
+
+def varying_fragment_bytes(workload: Workload, plan: Any) -> int:
+    """As `fragment_bytes`, if every step had samples of another length, evenly spread, the longest possible last.
+
+    A freed block serves no request larger than itself, so longer samples leave blocks of shorter ones unused.
+    """
+    memory = CachingAllocator()
+    run: Run | None = None
+    for number in range(1, VARYING_STEPS + 1):
+        fraction = _spread_out(number) if number < VARYING_STEPS else 1.0
+        tokens = max(1, round(workload.sequence_length * fraction))
+        job = Requests(replace(workload, sequence_length=tokens), plan)
+        run = run or Run(job, memory)
+        run.job, run.programs = job, job.programs
+        run.step()
+    return memory.peak_reserved - memory.peak_live
+
+
+def _spread_out(number: int) -> float:
+    """Numbers in [0, 1) that fill it evenly at every length (van der Corput).
+
+    >>> [_spread_out(number) for number in range(5)]
+    [0.0, 0.5, 0.25, 0.75, 0.125]
+    """
+    found, digit = 0.0, 0.5
+    while number:
+        number, bit = divmod(number, 2)
+        found, digit = found + bit * digit, digit / 2
+    return found

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from planner.catalog import Architecture, Catalog
 from planner.errors import InputError, Problem
 from planner.estimator.estimate import estimate
 from planner.estimator.levels import CACHED, CONTEXT, largest_phase, measured_peaks
+from planner.estimator.step import varying_fragment_bytes
+from planner.estimator.workload import Workload
 from planner.measured.architectures import NO_FILE, Architectures, read_architectures
 from planner.measured.columns import PEAKS, SPEED
 from planner.measured.reading import Measurements, Skipped, read_measurements
@@ -46,6 +49,13 @@ class Prediction:
     """Bytes that are no live tensors: cached by the allocator, and the CUDA context with communicators."""
     step: Mapping[str, Mapping[str, float]]
     """Resource -> term -> seconds."""
+    workload: Workload | None = None
+    plan: Any = None
+
+    @property
+    def varying_bytes(self) -> int | None:
+        """What the allocator would cache if samples had lengths evenly spread up to the sequence length."""
+        return None if self.workload is None else varying_fragment_bytes(self.workload, self.plan)
 
 
 @dataclass(frozen=True)
@@ -152,6 +162,8 @@ def predict(row: MeasuredRow, catalog: Catalog, architectures: Mapping[str, Arch
             CONTEXT: by_level["process"].bytes - by_level["reserved"].bytes,
         },
         step=found.step_parts,
+        workload=workload,
+        plan=plan,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from planner.estimator.levels import CACHED
 from planner.measured.columns import PEAKS
 from planner.measured.row import MeasuredRow
 from planner.measured.summary import (
@@ -17,6 +18,7 @@ from planner.measured.summary import (
 )
 from planner.measured.validate import Comparison, Run, Validation
 from planner.report import measured_words as words
+from planner.units import GIB
 
 SPECIAL = re.compile(r"([\\`*_<>\[\]|#])")
 SHOWN_IDS = 12
@@ -109,11 +111,25 @@ def _explanation(each: Comparison, validation: Validation) -> list[str]:
     parts = [words.compared(each), words.run_in_short(each), f"{words.breakdown(each)}{_dominant(each)}"]
     others = [one for one in validation.comparisons if one.row is row and one.quantity != each.quantity]
     parts += [f"the same run: {words.compared(one)}, error {one.error_fraction:+.1%}" for one in others]
+    parts += _varied(each)
     rows = words.counted(of_source.rows, "row")
     parts.append(f"{rows} of {_source(row)}: median error {of_source.median:.1%}, bias {of_source.bias:+.1%}")
     parts += [f"inferred, not stated by the source: {', '.join(row.assumed)}"] if row.assumed else []
     parts += [f"notes of the row: {row.notes}"] if row.notes else []
     return [*parts, f"source: {row.source_ref or _source(row)}"]
+
+
+def _varied(each: Comparison) -> list[str]:
+    """Whether samples of many lengths, of which no column tells, would be enough to make up for what is missing."""
+    beyond = each.quantity in PEAKS[1:] and each.error_fraction < 0
+    cached = each.prediction.varying_bytes if beyond else None
+    if cached is None:
+        return []
+    total = each.predicted.value + (cached - each.prediction.outside[CACHED]) / GIB
+    if total < each.measured:
+        return []
+    lengths = f"samples of all lengths up to {each.row.sequence_length}, the longest last"
+    return [f"enough to explain what is missing, if it was so, which no column says: {lengths} ({total:.1f} GiB)"]
 
 
 def _source(row: MeasuredRow) -> str:

@@ -19,7 +19,7 @@ from planner.estimator.allocator import MIB, Block, CachingAllocator, Expandable
 from planner.estimator.levels import largest_phase, measured_peaks
 from planner.estimator.memory import memory
 from planner.estimator.requests import Requests
-from planner.estimator.step import Run, fragment_bytes, simulate
+from planner.estimator.step import VARYING_STEPS, Run, fragment_bytes, simulate, varying_fragment_bytes
 
 RESERVED = Path(__file__).parents[1] / "data" / "traced_reserved.csv"
 """Allocated and reserved peaks of the traced steps, by another simulator of the allocator that saw every operation."""
@@ -285,6 +285,14 @@ def test_reserved_lies_between_allocated_and_capacity() -> None:
     assert reserved(80 * GIB) == allocated + rest
     assert reserved(allocated + context + rest // 2) == allocated + rest // 2
     assert reserved(1) == allocated
+
+
+def test_samples_of_many_lengths_leave_blocks_unused() -> None:
+    """More than with one length, and less than every length's own tensors together."""
+    plan = toy(micro_batch=16).plan
+    rest = varying_fragment_bytes(LONG_JOB, plan)
+    live = simulate(Requests(LONG_JOB, plan), CachingAllocator()).peak_live
+    assert fragment_bytes(LONG_JOB, plan) < rest < VARYING_STEPS * live
 
 
 def _traced_errors() -> list[tuple[float, float]]:
