@@ -7,8 +7,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from planner.catalog.efficiency import Efficiency
 from planner.catalog.record import SourcedRecord
+from planner.catalog.speed import Speed
 from planner.units import MIB
 
 RESERVED_FRACTIONS = {"AMD": 0.0005, "HBM": 0.0086, "GDDR": 0.0143}
@@ -45,7 +45,6 @@ class Gpu(SourcedRecord):
     fp16_tflops: float | None = Field(default=None, gt=0)
     fp8_tflops: float | None = Field(default=None, gt=0)
     int8_tops: float | None = Field(default=None, gt=0)
-    measured_bf16_tflops: float | None = Field(default=None, gt=0)
     nvlink_gbs: float | None = Field(default=None, gt=0, description="both directions together, per GPU")
     link: Literal["none", "bridge", "switch"] = Field(
         default="none", description="how GPUs of a node reach each other: PCIe only, in pairs, or all to all"
@@ -59,7 +58,10 @@ class Gpu(SourcedRecord):
     launched: date | None = None
     list_price_usd: int | None = Field(default=None, gt=0, description="at launch")
     quality: str
-    efficiency: Efficiency | None = Field(default=None, description="joined from efficiency.yaml on loading")
+    network_gbit_s: float | None = Field(
+        default=None, gt=0, description="of one GPU's share of its reference system's network, where an offer has none"
+    )
+    known_speed: Speed | None = Field(default=None, description="joined from efficiency.yaml on loading")
 
     @model_validator(mode="after")
     def _link_has_a_speed(self) -> Self:
@@ -76,11 +78,11 @@ class Gpu(SourcedRecord):
         return self
 
     @property
-    def efficiency_fraction(self) -> float:
-        """Share of the dense 16-bit peak that whole training steps reach. LookupError without an `efficiency`."""
-        if self.efficiency is None:
-            raise LookupError(f"no training efficiency is known for {self.name}")
-        return self.efficiency.fraction
+    def speed(self) -> Speed:
+        """What formulas of time read. LookupError if nothing is known."""
+        if self.known_speed is None:
+            raise LookupError(f"no training speed is known for {self.name}")
+        return self.known_speed
 
     @property
     def memory_bytes(self) -> int:

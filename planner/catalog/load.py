@@ -14,11 +14,11 @@ from pydantic import ValidationError
 
 from planner.catalog.architecture import Architecture
 from planner.catalog.currency import Currencies
-from planner.catalog.efficiency import Efficiencies
 from planner.catalog.gpu import Gpu
 from planner.catalog.names import by_folded_name, resolve
 from planner.catalog.offer import Offer, duplicate_offers
 from planner.catalog.record import Record
+from planner.catalog.speed import Speeds
 from planner.catalog.spread import Spreads
 from planner.catalog.stack import Stack
 from planner.errors import CatalogError
@@ -40,13 +40,13 @@ class Catalog:
     def gpus(self) -> tuple[Gpu, ...]:
         """All GPU types of `gpus.yaml`, in file order."""
         gpus = _named(self.directory / "gpus.yaml", Gpu)
-        return tuple(gpu.model_copy(update={"efficiency": self.efficiencies.of(gpu.name)}) for gpu in gpus)
+        return tuple(gpu.model_copy(update={"known_speed": self.speeds.of(gpu.name, gpu.generation)}) for gpu in gpus)
 
     @cached_property
-    def efficiencies(self) -> Efficiencies:
-        """The training efficiencies of `efficiency.yaml`; `gpus` joins them to the GPU types."""
+    def speeds(self) -> Speeds:
+        """The figures of the time model, of `efficiency.yaml`; `gpus` joins them to the GPU types."""
         path = self.directory / "efficiency.yaml"
-        return _checked(Efficiencies, _read(path), path.name)
+        return _checked(Speeds, _read(path), path.name)
 
     @cached_property
     def models(self) -> tuple[Architecture, ...]:

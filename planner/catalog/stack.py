@@ -9,6 +9,7 @@ from pydantic import Field
 
 from planner.catalog.record import Record, SourcedRecord
 from planner.catalog.software import Software, version_key
+from planner.catalog.speed import Kernel
 from planner.catalog.spread import Spread
 
 
@@ -133,7 +134,18 @@ class Stack(SourcedRecord):
     unsharded_loading: tuple[str, ...] = Field(
         default=(), description="methods whose weights are whole on every GPU before they are sharded"
     )
-    kernel_efficiency_fraction: float = Field(gt=0, le=1.2, description="relative to the seed efficiency of the GPU")
+    attention_kernel: Kernel = Field(default="flash-attention-2", description="generation of its fused attention")
+    overlaps_tensor_parallel: bool = Field(
+        default=False, description="tensor-parallel collectives run beside the multiplications that they belong to"
+    )
+    overlaps_gradients: bool = Field(
+        default=False, description="DDP's and ZeRO-1's collectives hide behind several micro-batches' last one"
+    )
+    copies_collectives: bool = Field(
+        default=False,
+        description="collectives inside a node are copies by the copy engines, through host memory if need be",
+    )
+    overlaps_offload: bool = Field(default=False, description="offloaded states stream beside the computation")
 
     def as_of(self, software: Software) -> Stack:
         """This stack as it was with these versions."""

@@ -12,7 +12,7 @@ from planner.catalog.architecture import Architecture
 from planner.estimator.attention import attention, repeat, split
 from planner.estimator.modules import Modules
 from planner.estimator.setting import Setting
-from planner.estimator.tape import ACTIVATION, CAST, GRADIENT, KINDS, PARTS, TEMPORARY, Node, Tape, Tensor
+from planner.estimator.tape import ACTIVATION, CAST, GRADIENT, KINDS, PARTS, TEMPORARY, Node, Size, Tape, Tensor
 from planner.estimator.workload import DTYPE_BYTES
 
 Moments = NDArray[np.float64]
@@ -34,6 +34,8 @@ class BlockMemory:
     held: float
     moments: Moments
     """Bytes at each moment: moments x kinds x parts."""
+    written: Size
+    """Bytes that all operations of both passes write, whether or not they live on."""
 
     @cached_property
     def totals(self) -> NDArray[np.float64]:
@@ -140,7 +142,12 @@ def block_memory(setting: Setting, checkpointed: bool, tiled: bool, first: bool 
     if not setting.full:
         # Adapters' gradients are all counted from the first block on, so that they decide no peak.
         moments[:, GRADIENT] = 0.0
-    return BlockMemory(activations, masks, casts, cached, held, undominated(moments))
+    token, tile, fixed = tape.written
+    written = token, tile, fixed
+    if setting.compiled:
+        # Fused kernels write what is kept, as much again as gradients, and what is kept once more when made again.
+        written = (2.0 + checkpointed) * compiled_bytes(setting), 0.0, fixed
+    return BlockMemory(activations, masks, casts, cached, held, undominated(moments), written)
 
 
 @dataclass(frozen=True)

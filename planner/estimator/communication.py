@@ -5,13 +5,15 @@ from __future__ import annotations
 from planner.catalog.gpu import Gpu
 from planner.catalog.offer import Offer
 from planner.catalog.stack import Stack
-from planner.estimator.arrays import smaller
+from planner.estimator.arrays import larger, smaller
 from planner.estimator.compute import recomputed_share
 from planner.estimator.formula import call, formula
+from planner.estimator.kernels import plain_dtype
 from planner.estimator.links import (
     data_ranks_per_node,
     network_link,
     node_link,
+    path_bytes_per_second,
     ring_seconds,
 )
 from planner.estimator.saved import local_tokens
@@ -43,7 +45,6 @@ def data_parallel_seconds(
     Per micro-batch: ZeRO-2 reduces gradients; ZeRO-3, FSDP and HSDP gather all weights twice and reduce gradients
     once, inside their shard group, HSDP then all-reduces its shards between groups once.
     """
-    del stack
     ranks = data_parallel * context_parallel
     here = data_ranks_per_node(gpus_per_node, data_parallel, tensor_parallel, context_parallel)
     groups = gpus_per_node / here
@@ -51,18 +52,19 @@ def data_parallel_seconds(
     gradients = trainable * DTYPE_BYTES[grad_dtype]
     weights = workload.stage_parameters(tensor_parallel, pipeline_parallel, expert_parallel)
     weights = weights * (0.55 if base_dtype.startswith("nf4") else DTYPE_BYTES[compute_dtype])
-    together = ranks > 1
+    layers = workload.stage_layers(pipeline_parallel)
+    together, copied = ranks > 1, stack.copies_collectives
     if sharding in ("none", "ddp", "zero1"):
-        return together * 2 * ring_seconds(gradients, gpu, offer, ranks, here, groups)
+        return together * 2 * ring_seconds(gradients, gpu, offer, ranks, here, groups, layers, copied)
     if sharding == "zero2":
-        reduce = ring_seconds(gradients, gpu, offer, ranks, here, groups)
-        gather = ring_seconds(trainable * DTYPE_BYTES[compute_dtype], gpu, offer, ranks, here, groups)
+        reduce = ring_seconds(gradients, gpu, offer, ranks, here, groups, layers, copied)
+        gather = ring_seconds(trainable * DTYPE_BYTES[compute_dtype], gpu, offer, ranks, here, groups, layers, copied)
         return together * (gradient_accumulation * reduce + gather)
     if sharding == "hsdp":
-        inside = ring_seconds(2 * weights + gradients, gpu, offer, here, here, groups)
-        between = 2 * (ring_seconds(gradients / here, gpu, offer, ranks / here, 1, gpus_per_node))
+        inside = ring_seconds(2 * weights + gradients, gpu, offer, here, here, groups, 3 * layers, copied)
+        between = 2 * (ring_seconds(gradients / here, gpu, offer, ranks / here, 1, gpus_per_node, layers))
         return together * (gradient_accumulation * inside + between * (ranks > here))
-    everything = ring_seconds(2 * weights + gradients, gpu, offer, ranks, here, groups)
+    everything = ring_seconds(2 * weights + gradients, gpu, offer, ranks, here, groups, 3 * layers, copied)
     return together * gradient_accumulation * everything
 
 
@@ -90,8 +92,8 @@ def overlapped_collective_seconds(
 
     All of those that happen in every micro-batch; those that happen once a step only if there is one micro-batch.
     Source: ring collectives; overlap of DDP buckets, FSDP and ZeRO prefetching.
-    Valid for: bandwidth-bound messages (latency is not counted).
-    Error: not calibrated yet.
+    Valid for: rings; see `contended_collective_seconds` for what overlapping costs.
+    Error: see docs/accuracy.md.
     """
     seconds: float = call(data_parallel_seconds, workload, locals())
     if sharding in ("zero2", "zero3", "fsdp", "hsdp"):
@@ -129,7 +131,40 @@ def exposed_collective_seconds(
     if sharding in ("zero2", "zero3", "fsdp", "hsdp"):
         return 0.0
     seconds: float = call(data_parallel_seconds, workload, locals())
-    return seconds * (gradient_accumulation > 1)
+    exposed = gpu.speed.contention_fraction if stack.overlaps_gradients else 1.0
+    return seconds * exposed * (gradient_accumulation > 1)
+
+
+@formula
+def contended_collective_seconds(
+    workload: Workload,
+    *,
+    gpu: Gpu,
+    offer: Offer,
+    stack: Stack,
+    method: str,
+    base_dtype: str,
+    compute_dtype: str,
+    grad_dtype: str,
+    sharding: str,
+    gradient_accumulation: int,
+    data_parallel: int,
+    tensor_parallel: int,
+    pipeline_parallel: int,
+    context_parallel: int,
+    expert_parallel: int,
+    gpus_per_node: int,
+) -> float:
+    """Seconds per optimizer step by which overlapped collectives lengthen it all the same.
+
+    A share of `overlapped_collective_seconds`: collectives use multiprocessors and memory bandwidth that the
+    computation then lacks, and the first gather and the last reduction have nothing to hide behind.
+    Source: fitted (catalogs/efficiency.yaml).
+    Valid for: NCCL.
+    Error: see docs/accuracy.md.
+    """
+    seconds: float = call(overlapped_collective_seconds, workload, locals())
+    return 0.0 if stack.copies_collectives else seconds * gpu.speed.contention_fraction
 
 
 @formula
@@ -146,22 +181,62 @@ def tensor_parallel_seconds(
     tensor_parallel: int,
     pipeline_parallel: int,
     context_parallel: int,
+    gpus_per_node: int,
 ) -> float:
-    """Seconds per optimizer step of tensor-parallel all-reduces: four per block, two more if it is recomputed.
+    """Seconds per optimizer step of tensor-parallel all-reduces inside nodes: four per block, two more if recomputed.
 
-    micro-batches x blocks x (4 + 2 k / L) x 2 passes x T h e; with sequence parallelism each is a gather and a
-    scatter of the same volume.
+    micro-batches x blocks x (4 + 2 k / L) x 2 passes x T h e round the ranks of a node; with sequence parallelism each
+    is a gather and a scatter of the same volume. Where the stack overlaps them with multiplications, a share of that.
     Source: Megatron-LM, arXiv 1909.08053 and 2205.05198.
-    Valid for: groups inside one node; not overlapped.
-    Error: not calibrated yet.
+    Valid for: the part inside a node; see `tensor_parallel_network_seconds`.
+    Error: see docs/accuracy.md.
     """
     if "tensor" not in stack.parallelisms:
         return 0.0
-    element = DTYPE_BYTES[compute_dtype]
-    buffer = local_tokens(workload, micro_batch, context_parallel) * workload.architecture.hidden * element
-    again = 2.0 * recomputed_share(workload, checkpointing, checkpointed_layers, pipeline_parallel)
-    once = (tensor_parallel - 1) / tensor_parallel * buffer / node_link(gpu, tensor_parallel)
-    return gradient_accumulation * workload.stage_layers(pipeline_parallel) * (4.0 + again) * 2 * once
+    here = smaller(tensor_parallel, gpus_per_node)
+    buffer = _hidden_bytes(workload, compute_dtype, micro_batch, context_parallel)
+    once = (here - 1) / here * buffer / node_link(gpu, here) + (here - 1) * gpu.speed.hop_seconds
+    number = 4.0 + 2.0 * recomputed_share(workload, checkpointing, checkpointed_layers, pipeline_parallel)
+    exposed = gpu.speed.contention_fraction if stack.overlaps_tensor_parallel else 1.0
+    return gradient_accumulation * workload.stage_layers(pipeline_parallel) * number * 2 * once * exposed
+
+
+@formula
+def tensor_parallel_network_seconds(
+    workload: Workload,
+    *,
+    gpu: Gpu,
+    stack: Stack,
+    offer: Offer,
+    compute_dtype: str,
+    micro_batch: int,
+    gradient_accumulation: int,
+    tensor_parallel: int,
+    pipeline_parallel: int,
+    context_parallel: int,
+    gpus_per_node: int,
+) -> float:
+    """Seconds per optimizer step of tensor-parallel all-reduces between nodes, where a group is larger than a node.
+
+    micro-batches x blocks x 4 x 2 passes x T h e x (m - 1) / m over the network of m nodes, and m - 1 hops each. The
+    two more of recomputed blocks are left out.
+    Source: as `tensor_parallel_seconds`; hierarchical rings.
+    Valid for: groups that fill their nodes; 0 for groups inside one node.
+    Error: see docs/accuracy.md.
+    """
+    if "tensor" not in stack.parallelisms:
+        return 0.0
+    nodes = larger(1, tensor_parallel / gpus_per_node)
+    buffer = _hidden_bytes(workload, compute_dtype, micro_batch, context_parallel)
+    once = (nodes - 1) / nodes * buffer / network_link(gpu, offer) + (nodes - 1) * gpu.speed.node_hop_seconds
+    exposed = gpu.speed.contention_fraction if stack.overlaps_tensor_parallel else 1.0
+    return gradient_accumulation * workload.stage_layers(pipeline_parallel) * 4.0 * 2 * once * exposed
+
+
+def _hidden_bytes(workload: Workload, compute_dtype: str, micro_batch: int, context_parallel: int) -> float:
+    """Hidden states of a micro-batch, which are never in fp8."""
+    element = DTYPE_BYTES[plain_dtype(compute_dtype)]
+    return local_tokens(workload, micro_batch, context_parallel) * workload.architecture.hidden * element
 
 
 @formula
@@ -184,7 +259,7 @@ def context_parallel_seconds(
     micro-batches x blocks x 3 (forward, backward and their gradients) x 2 T kv e x (c - 1).
     Source: ring attention, arXiv 2310.01889.
     Valid for: rings inside a node, or over the network where c x tensor_parallel exceeds it.
-    Error: not calibrated yet.
+    Error: see docs/accuracy.md.
     """
     if "context" not in stack.parallelisms:
         return 0.0
@@ -192,7 +267,7 @@ def context_parallel_seconds(
     buffer = 2 * local_tokens(workload, micro_batch, context_parallel) * kv * DTYPE_BYTES[compute_dtype]
     local = context_parallel * tensor_parallel <= gpus_per_node
     inside = 1 / node_link(gpu, context_parallel)
-    outside = gpus_per_node / network_link(offer)
+    outside = 1 / path_bytes_per_second(gpu, offer, gpus_per_node)
     hop = buffer * (outside + (inside - outside) * local)
     blocks = workload.stage_layers(pipeline_parallel)
     return gradient_accumulation * blocks * 3 * hop * (context_parallel - 1)
@@ -216,22 +291,23 @@ def expert_parallel_seconds(
 ) -> float:
     """Seconds per optimizer step of the all-to-alls that carry tokens to their experts and back.
 
-    micro-batches x mixture blocks x 4 x T k h e (x - 1) / x, over the network once the group leaves the node.
-    Source: GShard, arXiv 2006.16668, section 3.
+    micro-batches x mixture blocks x 4 x T k h e, each share over the link to where its expert is: as many
+    of the group's ranks as a node holds are reached inside it, the others over the network. Groups of experts fill
+    nodes first, whatever tensor parallelism the rest of the block has.
+    Source: GShard, arXiv 2006.16668, section 3; Megatron's folding of parallel groups, arXiv 2504.14960.
     Valid for: balanced routing.
-    Error: not calibrated yet.
+    Error: see docs/accuracy.md.
     """
     architecture = workload.architecture
     if not architecture.is_moe or "expert" not in stack.parallelisms:
         return 0.0
     tokens = local_tokens(workload, micro_batch, context_parallel) / tensor_parallel
     buffer = tokens * architecture.experts_per_token * architecture.hidden * DTYPE_BYTES[compute_dtype]
-    local = expert_parallel * tensor_parallel <= gpus_per_node
-    inside = 1 / node_link(gpu, expert_parallel)
-    outside = gpus_per_node / network_link(offer)
-    passed = buffer * (expert_parallel - 1) / expert_parallel * (outside + (inside - outside) * local)
+    here = smaller(expert_parallel, gpus_per_node)
+    inside = (here - 1) / expert_parallel / node_link(gpu, here)
+    outside = (expert_parallel - here) / expert_parallel / path_bytes_per_second(gpu, offer, gpus_per_node)
     blocks = architecture.moe_layers * workload.block_share(pipeline_parallel)
-    return gradient_accumulation * blocks * 4 * passed
+    return gradient_accumulation * blocks * 4.0 * buffer * (inside + outside)
 
 
 @formula
@@ -255,14 +331,14 @@ def pipeline_seconds(
     micro-batches x virtual stages x 2 x T h e / tensor_parallel, over the network if stages are on different nodes.
     Source: 1F1B pipeline, arXiv 2104.04473, section 4.1; interleaved, section 2.2.
     Valid for: not overlapped.
-    Error: not calibrated yet.
+    Error: see docs/accuracy.md.
     """
     if "pipeline" not in stack.parallelisms:
         return 0.0
     tokens = local_tokens(workload, micro_batch, context_parallel)
     buffer = tokens * workload.architecture.hidden * DTYPE_BYTES[compute_dtype] / tensor_parallel
     gpus = data_parallel * tensor_parallel * context_parallel * pipeline_parallel
-    outside = gpus_per_node / network_link(offer)
+    outside = 1 / path_bytes_per_second(gpu, offer, gpus_per_node)
     inside = 1 / node_link(gpu, pipeline_parallel)
     hop = buffer * (inside + (outside - inside) * (gpus > gpus_per_node))
     return gradient_accumulation * workload.virtual_stages * 2 * hop * (pipeline_parallel > 1)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from planner.catalog.offer import Offer
-from planner.estimator import communication, compute, offloading
+from planner.estimator import communication, kernels, memory_bound, offloading, pipeline
 from planner.estimator.arrays import smaller
 from planner.estimator.formula import evaluate, formula
 from planner.estimator.host import CHECKPOINT_WEIGHT_BYTES, saved_bytes
@@ -17,24 +17,32 @@ Term = Callable[..., float]
 
 OVERLAPPED: dict[str, dict[str, Term]] = {
     "compute": {
-        "multiplications": compute.multiplication_seconds,
-        "pipeline_bubble": compute.bubble_seconds,
-        "dequantisation": compute.dequantisation_seconds,
+        "multiplications": kernels.multiplication_seconds,
+        "attention": kernels.attention_seconds,
+        "elementwise": memory_bound.elementwise_seconds,
+        "loss": memory_bound.loss_seconds,
+        "pipeline_bubble": pipeline.bubble_seconds,
+        "dequantisation": memory_bound.dequantisation_seconds,
         "tensor_parallel": communication.tensor_parallel_seconds,
+        "tensor_parallel_network": communication.tensor_parallel_network_seconds,
         "expert_parallel": communication.expert_parallel_seconds,
         "pipeline_hops": communication.pipeline_seconds,
     },
-    "launch": {"kernel_launches": compute.launch_seconds},
+    "launch": {"kernel_launches": memory_bound.launch_seconds},
     "network": {
         "data_parallel": communication.overlapped_collective_seconds,
         "context_parallel": communication.context_parallel_seconds,
     },
-    "pcie": {"activation_offload": offloading.activation_offload_seconds},
+    "pcie": {
+        "activation_offload": offloading.activation_offload_seconds,
+        "state_offload": offloading.overlapped_offload_seconds,
+    },
 }
 """Resources that work side by side: a step takes as long as the busiest of them, plus what is serial."""
 SERIAL: dict[str, Term] = {
-    "optimizer": compute.optimizer_seconds,
+    "optimizer": memory_bound.optimizer_seconds,
     "exposed_collectives": communication.exposed_collective_seconds,
+    "contended_collectives": communication.contended_collective_seconds,
     "optimizer_offload": offloading.offload_seconds,
 }
 

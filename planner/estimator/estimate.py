@@ -13,7 +13,7 @@ from planner.estimator.formula import evaluate
 from planner.estimator.host import disk_bytes
 from planner.estimator.levels import fit_probability
 from planner.estimator.memory import host_memory, memory, peak, required_memory, whole_bytes
-from planner.estimator.uncertainty import Peak, interval, spread_bytes
+from planner.estimator.uncertainty import Peak, interval, slow_factor, speed_reach, spread_bytes
 from planner.estimator.workload import Workload
 
 GIB = 2**30
@@ -58,6 +58,10 @@ class Estimate:
     currency: str
     tokens_per_second: float
     """Of all GPUs together, while training."""
+    speed_reach: float
+    """Speed, duration and cost may be this factor higher or lower: the ends of their 90% intervals."""
+    counted_seconds: float
+    """What a deadline counts: the duration that is exceeded with 1 - the confidence asked for only."""
 
     @property
     def required_bytes(self) -> int:
@@ -119,6 +123,8 @@ def estimate(
         lost_cost=job_cost(price, gpus=plan.gpus, seconds=lost),
         currency=currency,
         tokens_per_second=workload.tokens_per_step / step,
+        speed_reach=speed_reach(plan.gpu),
+        counted_seconds=seconds * slow_factor(workload, plan.gpu),
     )
 
 

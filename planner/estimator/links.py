@@ -7,51 +7,63 @@ from planner.catalog.offer import Offer
 from planner.estimator.arrays import larger, smaller
 from planner.estimator.compute import pcie_bandwidth
 
-LINK_EFFICIENCY = 0.8
-"""Share of a link's rate that large ring collectives reach. Source: nccl-tests on 8 x A100 SXM, a bus bandwidth of 230
-to 250 of 300 GB/s (docs.alayanew.com, "NCCL-tests in practice", 2026-05-06)."""
-HOST_HOP_FRACTION = 0.5
-"""Without peer-to-peer copies every byte crosses PCIe twice, through host memory."""
 ASSUMED_NETWORK_GBIT_S = 10.0
 """Ethernet between nodes where the offer does not say; such offers are not used for several nodes unless allowed."""
 
 
-def node_link(gpu: Gpu, ranks: float) -> float:
+def node_link(gpu: Gpu, ranks: float, copied: bool = False) -> float:
     """Bytes per second and direction between GPUs of one node for a group of `ranks`.
 
-    NVSwitch: half of the published two-way rate, to everyone. A bridge joins pairs only; larger groups use PCIe.
+    NVSwitch: half of the published two-way rate, to everyone. A bridge joins pairs only; larger groups use PCIe,
+    and reach less of it without direct copies unless `copied` by copy engines.
     """
-    pcie = pcie_bandwidth(gpu) * (1.0 if gpu.peer_to_peer else HOST_HOP_FRACTION)
+    efficiency = gpu.speed.link_fraction
+    pcie = pcie_bandwidth(gpu) * (1.0 if gpu.peer_to_peer or copied else gpu.speed.host_hop_fraction)
     fast = (gpu.nvlink_gbs or 0.0) * 1e9 / 2
     if gpu.link == "switch" and fast:
-        return fast * LINK_EFFICIENCY
+        return fast * efficiency
     if gpu.link == "bridge" and fast:
-        return LINK_EFFICIENCY * (pcie + (fast - pcie) * (ranks <= 2))
-    return pcie * LINK_EFFICIENCY
+        return efficiency * (pcie + (fast - pcie) * (ranks <= 2))
+    return pcie * efficiency
 
 
-def network_link(offer: Offer) -> float:
+def network_link(gpu: Gpu, offer: Offer) -> float:
     """Bytes per second of one node's network."""
-    return (offer.inter_node_gbit_s or ASSUMED_NETWORK_GBIT_S) * 1e9 / 8 * LINK_EFFICIENCY
+    return (offer.inter_node_gbit_s or ASSUMED_NETWORK_GBIT_S) * 1e9 / 8 * gpu.speed.link_fraction
 
 
 def ring_seconds(
-    buffer_bytes: float, gpu: Gpu, offer: Offer, ranks: float, ranks_per_node: float, groups_per_node: float
+    buffer_bytes: float,
+    gpu: Gpu,
+    offer: Offer,
+    ranks: float,
+    ranks_per_node: float,
+    groups_per_node: float,
+    calls: float = 0.0,
+    copied: bool = False,
 ) -> float:
     """Seconds to pass `buffer_bytes` once round a group: an all-gather or a reduce-scatter; an all-reduce is two.
 
     (n - 1) / n x bytes / link inside a node, and (m - 1) / m x bytes x groups / network between m nodes, where all
-    groups of a node share its network; a hierarchical collective does both.
+    groups of a node share its network; a hierarchical collective does both. In `calls` pieces each passes n - 1 hops
+    inside nodes and m - 1 between them, one after the other.
     Source: ring collectives (Patarasu and Yuan 2009); NCCL.
 
     >>> from planner.catalog import load_catalog
     >>> h100 = load_catalog().gpu("H100 SXM"); offer = load_catalog().offers_of("H100 SXM")[0]
-    >>> round(ring_seconds(450e9 * 0.8, h100, offer, 8, 8, 1), 3)  # 7/8 of one second's worth
+    >>> round(ring_seconds(450e9 * h100.speed.link_fraction, h100, offer, 8, 8, 1), 3)  # 7/8 of one second's worth
     0.875
     """
-    inside = (ranks_per_node - 1) / ranks_per_node * buffer_bytes / node_link(gpu, ranks_per_node)
+    inside = (ranks_per_node - 1) / ranks_per_node * buffer_bytes / node_link(gpu, ranks_per_node, copied)
     nodes = larger(1, ranks / ranks_per_node)
-    return inside + (nodes - 1) / nodes * buffer_bytes * groups_per_node / network_link(offer)
+    between = (nodes - 1) / nodes * buffer_bytes * groups_per_node / network_link(gpu, offer)
+    hops = (ranks_per_node - 1) * gpu.speed.hop_seconds + (nodes - 1) * gpu.speed.node_hop_seconds
+    return inside + between + calls * hops
+
+
+def path_bytes_per_second(gpu: Gpu, offer: Offer, gpus_per_node: float) -> float:
+    """Bytes per second from one GPU to one in another node."""
+    return network_link(gpu, offer) / gpus_per_node
 
 
 def data_ranks_per_node(gpus_per_node: int, data_parallel: int, tensor_parallel: int, context_parallel: int) -> float:

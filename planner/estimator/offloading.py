@@ -15,6 +15,7 @@ from planner.estimator.workload import DTYPE_BYTES, Workload
 HOST_MEMORY_BANDWIDTH = 200e9
 """Bytes per second of one host's memory in a CPU optimizer step. Derived from published runs: an optimizer offloaded
 without overlap makes a 7B step of 4,096 tokens 2.2 to 3.3 times as long."""
+OFFLOADED_STATES = ("optimizer", "params+optimizer", "all")
 
 
 @formula
@@ -40,10 +41,10 @@ def offload_seconds(
     trainable / ranks x (gradient + 2) / PCIe, and all of the node's states once through host memory, read and written;
     offloaded parameters come in twice per micro-batch besides.
     Source: ZeRO-Offload, arXiv 2101.06840; the host's rate is derived from published slow-downs.
-    Valid for: not overlapped.
-    Error: not calibrated yet.
+    Valid for: not overlapped; see `overlapped_offload_seconds`.
+    Error: see docs/accuracy.md.
     """
-    if offload not in ("optimizer", "params+optimizer", "all"):
+    if offload not in OFFLOADED_STATES or stack.overlaps_offload:
         return 0.0
     ranks = data_parallel * context_parallel
     trained = trained_dtype(stack, method, base_dtype, master_weights)
@@ -52,11 +53,47 @@ def offload_seconds(
     dtype = state_dtype(stack, method, base_dtype, master_weights)
     touched = 2 * (state_bytes_per_parameter(optimizer, dtype, workload, method) + DTYPE_BYTES[trained])
     update = trainable / ranks * gpus_per_node * (touched + DTYPE_BYTES[grad_dtype]) / HOST_MEMORY_BANDWIDTH
-    streamed = 0.0
-    if offload in ("params+optimizer", "all"):
-        element = 0.55 if base_dtype.startswith("nf4") else DTYPE_BYTES[compute_dtype]
-        streamed = 2 * gradient_accumulation * workload.architecture.parameters * element / ranks / pcie_bandwidth(gpu)
-    return copies + update + streamed
+    streamed = _streamed_bytes(workload, base_dtype, compute_dtype, offload, gradient_accumulation)
+    return copies + update + streamed / ranks / pcie_bandwidth(gpu)
+
+
+def _streamed_bytes(
+    workload: Workload, base_dtype: str, compute_dtype: str, offload: str, gradient_accumulation: int
+) -> float:
+    """Bytes of offloaded parameters that come in twice per micro-batch, for all ranks together."""
+    if offload not in ("params+optimizer", "all"):
+        return 0.0
+    element = 0.55 if base_dtype.startswith("nf4") else DTYPE_BYTES[compute_dtype]
+    return 2.0 * gradient_accumulation * workload.architecture.parameters * element
+
+
+@formula
+def overlapped_offload_seconds(
+    workload: Workload,
+    *,
+    gpu: Gpu,
+    stack: Stack,
+    method: str,
+    base_dtype: str,
+    master_weights: str,
+    optimizer: str,
+    offload: str,
+    data_parallel: int,
+    context_parallel: int,
+) -> float:
+    """Seconds per optimizer step on PCIe of offloaded states that the GPU updates, in and out beside its computation.
+
+    trainable / ranks x 2 x states / PCIe.
+    Source: stacks that stream states through the GPU (catalogs/stacks.yaml).
+    Valid for: states of any size, as the GPU holds a part of them at a time.
+    Error: see docs/accuracy.md.
+    """
+    if offload not in OFFLOADED_STATES or not stack.overlaps_offload:
+        return 0.0
+    dtype = state_dtype(stack, method, base_dtype, master_weights)
+    states = state_bytes_per_parameter(optimizer, dtype, workload, method)
+    ranks = data_parallel * context_parallel
+    return workload.trainable_parameters(method) / ranks * 2.0 * states / pcie_bandwidth(gpu)
 
 
 @formula
@@ -79,7 +116,7 @@ def activation_offload_seconds(
     micro-batches x 2 x T h bytes x checkpointed layers / PCIe.
     Source: bytes moved.
     Valid for: copies on a stream of their own.
-    Error: not calibrated yet.
+    Error: see docs/accuracy.md.
     """
     if offload not in ("activations", "all"):
         return 0.0

@@ -109,6 +109,15 @@ class Blocks:
         memory = block_memory(self.setting, False, False)
         return (memory.cached if cached else memory.casts) / self.tensor_parallel
 
+    def written(self, checkpointed: bool) -> float:
+        """Bytes that the operations of one block write, forward and backward."""
+
+        def amount(tiled: bool) -> float:
+            token, tile, fixed = block_memory(self.setting, checkpointed, tiled).written
+            return self.tokens * (token + tile) + fixed
+
+        return self._chosen(amount)
+
     def at_peak(self, checkpointed: bool, *kinds: int) -> float:
         """Bytes of these kinds when a block needs most, forward or backward."""
         return self._chosen(lambda tiled: self._at_peak(block_memory(self.setting, checkpointed, tiled), kinds))

@@ -117,6 +117,7 @@ class Tape:
     def __init__(self) -> None:
         self.alive = [0.0] * (KINDS * PARTS)
         self.moments: list[Moment] = []
+        self.written = [0.0] * PARTS
         self.nodes: list[Node] = []
         self.making = ACTIVATION
         self.recording = True
@@ -134,6 +135,8 @@ class Tape:
         self.alive[first + 2] += sign * fixed
         if sign > 0:
             self.moments.append(tuple(self.alive))
+            for part, size in enumerate(storage.size):
+                self.written[part] += size
 
     def live(self, kind: int) -> Size:
         """What is alive of one kind."""

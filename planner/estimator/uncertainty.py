@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from planner.catalog.gpu import Gpu
 from planner.catalog.stack import Stack
 from planner.estimator.workload import Workload
 
@@ -98,6 +99,19 @@ def margin_factor(workload: Workload, stack: Stack, method: str, term: str) -> f
     1 + t(1 - oom_risk) x spread, at least 1.
     """
     return 1.0 + max(0.0, quantile(1 - workload.oom_risk)) * spread_fraction(stack, method, term)
+
+
+def slow_factor(workload: Workload, gpu: Gpu) -> float:
+    """What an expected duration is multiplied by so that it is exceeded with 1 - the deadline's confidence only.
+
+    exp(t(confidence) x spread), at least 1: measured speeds scatter by factors around those predicted.
+    """
+    return math.exp(max(0.0, quantile(workload.deadline_confidence)) * gpu.speed.spread)
+
+
+def speed_reach(gpu: Gpu) -> float:
+    """The factor that leads from an expected speed or duration to both ends of its 90% interval."""
+    return math.exp(quantile(0.5 + INTERVAL / 2) * gpu.speed.spread)
 
 
 def spread_bytes(terms: Mapping[str, float], plan: Any) -> float:

@@ -37,6 +37,8 @@ class Workload:
     lora_dropout: float = 0.0
     oom_risk: float = 0.01
     """Accepted probability that the peak exceeds the GPU's memory."""
+    deadline_confidence: float = 0.9
+    """Probability with which a job must end within its deadline."""
     virtual_stages: int = 1
     """Pieces of layers per GPU of an interleaved pipeline; 1 = not interleaved."""
     evaluation_micro_batch: int | None = None

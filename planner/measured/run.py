@@ -23,6 +23,11 @@ it for older models. Source: modeling_gpt_bigcode.py of transformers 4.48; trace
 IN_PLACE_LOSS = ("foak", "unsloth", "liger")
 """Kernels whose cross-entropy writes the gradient in place of the logits."""
 
+REFERENCE_GBIT_S = {"Ampere": 200.0, "Hopper": 400.0, "Blackwell": 400.0}
+"""Network of one GPU in NVIDIA's reference systems: eight adapters of 200 Gbit/s in DGX A100, of 400 Gbit/s in DGX H100
+and B200. Source: their data sheets."""
+OTHER_GBIT_S = 100.0
+
 
 class InexpressibleError(PlannerError):
     """The row says something that no decision can say; the message is the reason."""
@@ -71,6 +76,8 @@ def _gpu(row: MeasuredRow, catalog: Catalog) -> Gpu:
         gpu = catalog.gpu(row.gpu)
     except LookupError as error:
         raise InexpressibleError(f"the GPU {row.gpu} is not in the catalog") from error
+    if "no NVLink" in row.interconnect and gpu.link == "bridge":
+        gpu = gpu.model_copy(update={"link": "none", "nvlink_gbs": None})
     if gpu.peak_flops(row.compute_dtype) is None:
         return gpu.model_copy(update={f"{row.compute_dtype}_tflops": gpu.fp32_tflops})
     return gpu
@@ -85,6 +92,7 @@ def _stack(row: MeasuredRow, catalog: Catalog, architecture: Architecture) -> St
     nearest = stack.nearest_precision(row.method, row.base_dtype, row.master_weights, row.grad_dtype)
     changes: dict[str, Any] = {
         "precisions": (_precision(row, stack, nearest),),
+        "parallelisms": tuple({**dict.fromkeys(stack.parallelisms), **dict.fromkeys(_parallelisms(row))}),
         "compiled": stack.compiled if row.compile == "" else row.compile == "yes",
         "fused_kernels": row.fused_kernels,
         "steps_in_backward": "optimizer step fused into backward" in row.notes,
@@ -95,6 +103,12 @@ def _stack(row: MeasuredRow, catalog: Catalog, architecture: Architecture) -> St
     if row.loss != "fused":
         changes |= _loss(row, stack, architecture)
     return stack.model_copy(update=changes)
+
+
+def _parallelisms(row: MeasuredRow) -> list[str]:
+    """What the run splits besides data."""
+    kinds = ("tensor", "pipeline", "context", "expert")
+    return [kind for kind in kinds if getattr(row, f"{kind}_parallel") > 1]
 
 
 def _loss(row: MeasuredRow, stack: Stack, architecture: Architecture) -> dict[str, float]:
@@ -154,10 +168,19 @@ def _chunks(row: MeasuredRow, stack: Stack) -> int:
     return stack.loss_chunks
 
 
+def _reference_gbit_s(gpu: Gpu) -> float:
+    """Network of one GPU where the row does not say."""
+    return REFERENCE_GBIT_S.get(gpu.generation, OTHER_GBIT_S) if gpu.link == "switch" else OTHER_GBIT_S
+
+
 def _offer(row: MeasuredRow, gpu: Gpu) -> Offer:
     """The machine that the run was measured on; its price plays no part."""
     network = re.search(r"(\d+) ?(?:x ?(\d+) )?Gb(?:it)?/s", row.interconnect)
-    gbit_s = float(network.group(1)) * float(network.group(2) or 1) if network else 100.0 * row.gpus_per_node
+    gbit_s = (
+        float(network.group(1)) * float(network.group(2) or 1)
+        if network
+        else _reference_gbit_s(gpu) * row.gpus_per_node
+    )
     return Offer(
         provider="measured",
         instance=row.id,

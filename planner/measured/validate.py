@@ -147,13 +147,14 @@ def predict(row: MeasuredRow, catalog: Catalog, architectures: Mapping[str, Arch
     """The estimate of the row's own plan, by the same formulas as any other plan. Error: InexpressibleError."""
     workload, plan = measured_plan(row, catalog, architectures)
     found = estimate(workload, plan, currencies=catalog.currencies, currency=CURRENCY)
+    speed = found.tokens_per_second / plan.gpus
     by_level = measured_peaks(workload, plan, found.memory, plan.gpu.memory_bytes)
     peaks = {
         quantity: Interval(*(size / GIB for size in (peak.bytes, peak.low_bytes, peak.high_bytes)))
         for quantity, peak in ((quantity, by_level[level]) for quantity, level in LEVELS.items())
     }
     return Prediction(
-        quantities={**peaks, SPEED: Interval(found.tokens_per_second / plan.gpus)},
+        quantities={**peaks, SPEED: Interval(speed, speed / found.speed_reach, speed * found.speed_reach)},
         fit_probability=found.fit_probability,
         fits=found.fits,
         memory=found.memory,
@@ -220,7 +221,7 @@ class _Part:
 
 def _part(read: Measurements, known: Architectures, catalog: Catalog, predictor: Predictor, listen: Listener) -> _Part:
     """The runs of a file, and the rows that are wrong or that no plan can express, in the file's order."""
-    read, models = _with_models(read, known, catalog)
+    read, models = with_models(read, known, catalog)
     runs: list[Run] = []
     skipped = list(read.skipped)
     for number, row in enumerate(read.rows, start=1):
@@ -244,7 +245,7 @@ def _unrepeated(read: Measurements, places: dict[str, str]) -> Measurements:
     return read
 
 
-def _with_models(
+def with_models(
     read: Measurements, known: Architectures, catalog: Catalog
 ) -> tuple[Measurements, dict[str, Architecture]]:
     """The file without rows whose model nobody knows, and the models of the others by the name that the rows use."""

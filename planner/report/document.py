@@ -50,6 +50,10 @@ def _finite(value: float | str) -> float | str | None:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+UNPRICED = ("cost", "cost_interval", "cost_parts", "price")
+"""What is null where no price is known."""
+
+
 def estimate_document(best: Candidate, world: World) -> Document:
     """What a plan needs, takes and costs; null of all money where no price is known."""
     estimate = best.estimate
@@ -63,13 +67,21 @@ def estimate_document(best: Candidate, world: World) -> Document:
         "step_seconds": estimate.step_seconds,
         "step": {resource: dict(terms) for resource, terms in estimate.step_parts.items()},
         "tokens_per_second": estimate.tokens_per_second,
+        "tokens_per_second_interval": _interval(estimate.tokens_per_second, estimate),
         "hours": estimate.hours,
+        "hours_interval": _interval(estimate.hours, estimate),
+        "counted_hours": estimate.counted_seconds / 3600,
         "startup_hours": estimate.startup_seconds / 3600,
         "training_hours": estimate.training_seconds / 3600,
         "lost_hours": estimate.lost_seconds / 3600,
         "checkpoint_interval_hours": estimate.checkpoint_interval_seconds / 3600,
-        **(_costs(best, world) if best.plan.offer.is_priced else dict.fromkeys(("cost", "cost_parts", "price"))),
+        **(_costs(best, world) if best.plan.offer.is_priced else dict.fromkeys(UNPRICED)),
     }
+
+
+def _interval(value: float, estimate: Estimate) -> Document:
+    """The 90% interval of a speed, a duration or a cost."""
+    return {"low": value / estimate.speed_reach, "high": value * estimate.speed_reach}
 
 
 def _costs(best: Candidate, world: World) -> Document:
@@ -77,6 +89,7 @@ def _costs(best: Candidate, world: World) -> Document:
     _, startup, training, lost = cost_parts(estimate.cost, estimate.startup_cost, estimate.lost_cost, SMALLEST_AMOUNT)
     return {
         "cost": _money(estimate.cost, world),
+        "cost_interval": _interval(float(estimate.cost), estimate),
         "cost_parts": {"training": float(training), "startup": float(startup), "lost": float(lost)},
         "price": _price(best.plan.offer, world),
     }

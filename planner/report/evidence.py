@@ -74,7 +74,7 @@ def known_section(
     page.heading("How well these numbers are known")
     if best is not None:
         page.labelled("memory", memory_evidence(best))
-        page.labelled("time", _time_range(best))
+        page.labelled("time", time_evidence(best, world.catalog.speeds.spread.source))
     ages = [each.age_days for each in sources if each.is_stale]
     if ages:
         shown = f"{len(ages)} of {len(sources)} used here STALE: more than 90 days old, the oldest {max(ages)} days"
@@ -97,14 +97,13 @@ def memory_evidence(best: Candidate) -> str:
     return f"9 of 10 such runs need {low} to {high}: from {basis}; see docs/accuracy.md"
 
 
-def _time_range(best: Candidate) -> str:
-    efficiency = best.plan.gpu.efficiency
-    if efficiency is None:
-        return "no training efficiency of this GPU is published"
-    fast, slow = (facts.seconds_at(best.estimate, efficiency, each) for each in (efficiency.high, efficiency.low))
+def time_evidence(best: Candidate, spread_source: str) -> str:
+    """The interval of duration and speed, and what it rests on."""
+    estimate = best.estimate
+    fast, slow = estimate.seconds / estimate.speed_reach, estimate.seconds * estimate.speed_reach
     return (
-        f"not calibrated; from published runs: {efficiency.fraction:.0%} of the GPU's peak, range "
-        f"{efficiency.low:.0%} to {efficiency.high:.0%}, that is {format_seconds(fast)} to {format_seconds(slow)}"
+        f"9 of 10 such runs take {format_seconds(fast)} to {format_seconds(slow)} (x/{estimate.speed_reach:.2f}): from "
+        f"{spread_source}; see docs/accuracy.md"
     )
 
 

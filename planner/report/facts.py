@@ -8,13 +8,12 @@ from datetime import date
 from decimal import Decimal
 
 from planner.catalog import Offer
-from planner.catalog.efficiency import Efficiency
 from planner.catalog.offer import STALE_AFTER_DAYS
 from planner.decisions import Plan
 from planner.estimator import duration
 from planner.estimator.estimate import Estimate
 from planner.estimator.links import ASSUMED_NETWORK_GBIT_S
-from planner.scenario.model import DEFAULT_OOM_RISK
+from planner.scenario.model import DEFAULT_DEADLINE_CONFIDENCE, DEFAULT_OOM_RISK
 from planner.solver.alternatives import broken_limits
 from planner.solver.answer import Answer, Binding, Change, Shortfall
 from planner.solver.candidate import Candidate
@@ -24,7 +23,6 @@ OWN_VALUE = "given in the scenario"
 ASSUMED = "an assumption of the planner"
 TIGHT_FRACTION = 0.95
 """A limit of which this much is used binds, as far as the numbers can tell."""
-SCALED_BY_EFFICIENCY = ("multiplications", "pipeline_bubble")
 
 
 @dataclass(frozen=True)
@@ -82,15 +80,17 @@ def _plan_assumptions(plan: Plan, estimate: Estimate, world: World) -> Iterator[
     yield Assumption("gpu_failure_interval", duration.GPU_FAILURE_SECONDS, "s per GPU", failures)
     if plan.offer.kind == "spot":
         yield Assumption("spot_interruption_interval", duration.SPOT_INTERRUPTION_SECONDS, "s per machine", ASSUMED)
-    efficiency = plan.gpu.efficiency
-    if efficiency is not None:
-        for name in ("fraction", "low", "high"):
-            yield Assumption(f"gpu_efficiency_{name}", getattr(efficiency, name), "of the peak", efficiency.source)
-    factor = plan.stack.kernel_efficiency_fraction
-    yield Assumption("stack_efficiency_factor", factor, "of the GPU's efficiency", plan.stack.source)
+    speed = plan.gpu.speed
+    best = speed.matmul_fraction * speed.correction
+    yield Assumption("gpu_matmul_fraction", round(best, 4), "of the 16-bit peak", speed.source)
+    yield Assumption("speed_spread", speed.spread, "of log speed", world.catalog.speeds.spread.source)
     limits = world.scenario.limits
     own = limits.oom_risk != DEFAULT_OOM_RISK
     yield Assumption("oom_risk", limits.oom_risk, "accepted probability", OWN_VALUE if own else ASSUMED)
+    if limits.deadline_seconds is not None:
+        own = limits.deadline_confidence != DEFAULT_DEADLINE_CONFIDENCE
+        source = OWN_VALUE if own else ASSUMED
+        yield Assumption("deadline_confidence", limits.deadline_confidence, "probability to be in time", source)
     if limits.gpu_memory_reserve_bytes:
         yield Assumption("gpu_memory_reserve", limits.gpu_memory_reserve_bytes, "bytes", OWN_VALUE)
     if plan.gpu.memory_is_nominal and plan.gpu.usable_mib is None:
@@ -168,21 +168,6 @@ def _rates(world: World, used: set[str]) -> Iterator[PriceSource]:
             )
 
 
-def seconds_at(estimate: Estimate, efficiency: Efficiency, fraction: float) -> float:
-    """Seconds of the job if the GPU reached `fraction` of its peak; what waits for the network or the CPU stays."""
-    slower = efficiency.fraction / fraction
-    busiest = {
-        resource: sum(
-            seconds * (slower if term in SCALED_BY_EFFICIENCY else 1)
-            for term, seconds in estimate.step_parts[resource].items()
-        )
-        for resource in duration.OVERLAPPED
-    }
-    step = max(busiest.values()) + sum(estimate.step_parts["serial"].values())
-    repeated = estimate.training_seconds + estimate.lost_seconds
-    return estimate.startup_seconds + repeated * step / estimate.step_seconds
-
-
 def value_of(candidate: Candidate, world: World) -> float:
     """What the scenario minimises: money or seconds."""
     estimate = candidate.estimate
@@ -217,7 +202,7 @@ def broken(change: Change, world: World) -> list[Shortfall]:
         "gpu_memory": (estimate.peak_bytes, estimate.capacity_bytes),
         "host_memory": (sum(estimate.host_memory.values()), estimate.host_capacity_bytes),
         "disk": (estimate.disk_bytes, estimate.disk_capacity_bytes),
-        "deadline": (estimate.seconds, world.deadline_seconds),
+        "deadline": (estimate.counted_seconds, world.deadline_seconds),
         "budget": (float(estimate.cost), world.budget),
     }
     names = broken_limits(world, estimate)

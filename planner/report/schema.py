@@ -41,7 +41,7 @@ def answer_json_schema() -> Schema:
         why=_why(),
         alternatives=_alternatives(),
     )
-    named = {"plan": _plan(), "money": _money(), "memory": _memory(), "peak": _peak(), "shortfall": _shortfall()}
+    named = {**_amounts(), "plan": _plan(), "shortfall": _shortfall()}
     return {"$schema": DIALECT, "title": "Answer of planner solve", **whole, "$defs": named}
 
 
@@ -64,7 +64,7 @@ def estimate_json_schema() -> Schema:
         notes=_notes(),
         price_sources=listing("Prices and exchange rates used.", _source()),
     )
-    named = {"money": _money(), "memory": _memory(), "peak": _peak()}
+    named = _amounts()
     return {"$schema": DIALECT, "title": "Answer of planner estimate", **whole, "$defs": named}
 
 
@@ -96,6 +96,11 @@ def _plan() -> Schema:
     )
 
 
+def _amounts() -> dict[str, Schema]:
+    """What every estimate refers to by name."""
+    return {"money": _money(), "memory": _memory(), "peak": _peak(), "interval": _interval()}
+
+
 def _money() -> Schema:
     return closed(
         "An amount of money.",
@@ -121,6 +126,14 @@ def _peak() -> Schema:
         bytes=count("As expected."),
         low_bytes=count("One in twenty such runs needs less."),
         high_bytes=count("One in twenty such runs needs more."),
+    )
+
+
+def _interval() -> Schema:
+    return closed(
+        "A 90% interval.",
+        low=amount("One in twenty such runs has less."),
+        high=amount("One in twenty such runs has more."),
     )
 
 
@@ -155,12 +168,16 @@ def _estimate(*, always_priced: bool = True) -> Schema:
         step_seconds=amount("One optimizer step: the busiest resource plus what is serial."),
         step=closed("Resource, term, seconds.", **step),
         tokens_per_second=amount("Of all GPUs together, while training."),
+        tokens_per_second_interval=reference("interval"),
         hours=amount("Start-up, training and losses together."),
+        hours_interval=reference("interval"),
+        counted_hours=amount("What a deadline counts: exceeded with 1 - deadline_confidence only."),
         startup_hours=amount("Boot, download, loading."),
         training_hours=amount("Steps alone."),
         lost_hours=amount("Saving, lost work and restarts."),
         checkpoint_interval_hours=amount("Time between two saved checkpoints."),
         cost=priced(reference("money")),
+        cost_interval=priced(reference("interval")),
         cost_parts=priced(closed("Parts that add up to cost.", **parts)),
         price=priced(_price()),
     )

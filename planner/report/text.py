@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from planner.decisions import Plan
 from planner.report import facts, words
 from planner.report.alternatives import alternatives_section, changes_section
@@ -138,6 +140,8 @@ def time_section(page: Page, best: Candidate, *, details: bool) -> None:
         f"{format_seconds(estimate.lost_seconds)} saving and interruptions"
     )
     page.heading("Time", f"{format_seconds(estimate.seconds)} = {parts}")
+    low, high = estimate.seconds / estimate.speed_reach, estimate.seconds * estimate.speed_reach
+    page.labelled("range", f"{format_seconds(low)} to {format_seconds(high)} (9 of 10 such runs)")
     rate = f"{format_seconds(estimate.step_seconds)}, {estimate.tokens_per_second:,.0f} tokens/s"
     page.labelled("step", rate)
     totals = {name: sum(terms.values()) for name, terms in estimate.step_parts.items()}
@@ -167,6 +171,8 @@ def cost_section(page: Page, world: World, best: Candidate) -> None:
     startup, training, lost = (f"{part:,.2f}" for part in parts)
     shown = f"{startup} start-up + {training} training + {lost} saving and interruptions"
     page.heading("Cost", f"{words.money(total, currency)} = {shown}")
+    low, high = float(total) / estimate.speed_reach, float(total) * estimate.speed_reach
+    page.labelled("range", f"{low:,.2f} to {words.money(Decimal(high), currency)} (9 of 10 such runs)")
     source = facts.price_source(offer, world.scenario.as_of)
     converted = ""
     if offer.currency != currency:

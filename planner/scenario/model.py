@@ -124,6 +124,7 @@ class Search:
 
 
 DEFAULT_OOM_RISK = 0.01
+DEFAULT_DEADLINE_CONFIDENCE = 0.9
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,8 @@ class Limits:
     budget: Money | None = None
     oom_risk: float = DEFAULT_OOM_RISK
     """Accepted probability that a plan exceeds its GPU's memory."""
+    deadline_confidence: float = DEFAULT_DEADLINE_CONFIDENCE
+    """Probability with which a plan must end within the deadline."""
     gpu_memory_reserve_bytes: int = 0
     """Memory that must stay free on every GPU, besides what the risk asks for: a display, another process."""
 

@@ -80,6 +80,7 @@ def _limits(written: LimitsSchema) -> Limits:
         deadline_seconds=written.deadline,
         budget=written.budget,
         oom_risk=written.oom_risk,
+        deadline_confidence=written.deadline_confidence,
         gpu_memory_reserve_bytes=written.gpu_memory_reserve,
     )
 

@@ -25,7 +25,7 @@ from planner.scenario.fields import (
     reading_of,
     whole,
 )
-from planner.scenario.model import DEFAULT_OOM_RISK
+from planner.scenario.model import DEFAULT_DEADLINE_CONFIDENCE, DEFAULT_OOM_RISK
 from planner.scenario.names import NamedModel, in_known_currency, parse_currency, parse_model
 from planner.scenario.plan_schema import PlanSchema
 from planner.scenario.search_schema import MOST_SEQUENCES, Flag, GpuName, SearchSchema
@@ -102,6 +102,9 @@ class DataSchema(Section):
 LEAST_OOM_RISK, MOST_OOM_RISK = 0.0001, 0.5
 """Below, the tail of the error distribution is a guess; above, a plan would be more likely to fail than to run."""
 
+LEAST_CONFIDENCE, MOST_CONFIDENCE = 0.5, 0.999
+"""Below, a plan would more likely be late than in time; above, the tail of the error distribution is a guess."""
+
 
 def _parse_risk(value: object) -> float:
     risk = parse_fraction(value)
@@ -110,6 +113,15 @@ def _parse_risk(value: object) -> float:
             Fault(f"expected a risk from {LEAST_OOM_RISK:.2%} to {MOST_OOM_RISK:.0%}, found {shown(value)}")
         )
     return risk
+
+
+def _parse_confidence(value: object) -> float:
+    confidence = parse_fraction(value)
+    if not LEAST_CONFIDENCE <= confidence <= MOST_CONFIDENCE:
+        raise FieldError(
+            Fault(f"expected a confidence from {LEAST_CONFIDENCE:.0%} to {MOST_CONFIDENCE:.1%}, found {shown(value)}")
+        )
+    return confidence
 
 
 class JobSchema(Section):
@@ -158,6 +170,11 @@ class LimitsSchema(Section):
         default=DEFAULT_OOM_RISK,
         description="Accepted probability of running out of GPU memory, which decides what fits.",
         examples=["1%", 0.05],
+    )
+    deadline_confidence: Annotated[float, in_unit(_parse_confidence, "90%", plain="number")] = Field(
+        default=DEFAULT_DEADLINE_CONFIDENCE,
+        description="Probability of ending within the deadline, which decides what is in time; 50%: as expected.",
+        examples=["90%", 0.5],
     )
     gpu_memory_reserve: Annotated[int, in_unit(parse_bytes, "2 GiB")] = Field(
         default=0,

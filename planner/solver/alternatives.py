@@ -22,7 +22,7 @@ def bindings_of(world: World, best: Candidate) -> Iterator[Binding]:
     if estimate.host_capacity_bytes is not None:
         yield Binding("host_memory", sum(estimate.host_memory.values()), estimate.host_capacity_bytes)
     if world.deadline_seconds < float("inf"):
-        yield Binding("deadline", estimate.seconds, world.deadline_seconds)
+        yield Binding("deadline", estimate.counted_seconds, world.deadline_seconds)
     if world.budget < float("inf"):
         yield Binding("budget", float(estimate.cost), world.budget)
     yield Binding("max_gpus", best.plan.gpus, world.scenario.search.max_gpus)
@@ -35,7 +35,7 @@ def broken_limits(world: World, estimate: Estimate) -> tuple[LimitName, ...]:
         "gpu_memory": estimate.required_bytes > estimate.capacity_bytes,
         "host_memory": host is not None and sum(estimate.host_memory.values()) > host,
         "disk": disk is not None and estimate.disk_bytes > disk,
-        "deadline": estimate.seconds > world.deadline_seconds,
+        "deadline": estimate.counted_seconds > world.deadline_seconds,
         "budget": float(estimate.cost) > world.budget,
     }
     return tuple(name for name, is_broken in broken.items() if is_broken)

@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 
 from planner.catalog import Gpu
 from planner.estimator.buffers import context_bytes
-from planner.estimator.compute import matmul_flops_per_second, step_flops
+from planner.estimator.kernels import (
+    attention_flops,
+    attention_rate,
+    block_flops,
+    head_flops,
+    matmul_rate,
+    plain_dtype,
+    tile_flops,
+)
+from planner.estimator.memory_bound import elementwise_bytes, loss_bytes, streaming_rate, write_rate
 from planner.solver.domains import (
     ActivationChoice,
     Family,
@@ -32,7 +41,12 @@ from planner.solver.tabulate import PHASE_COUNT, Memo, PlacedTerm, Table, tabula
 from planner.solver.world import World
 
 PHASES_ONLY = range(PHASE_COUNT)
-STEP_FLOPS = PlacedTerm(step_flops, (), rounded=False)
+WORK = tuple(
+    PlacedTerm(each, (), rounded=False)
+    for each in (block_flops, head_flops, tile_flops, attention_flops, elementwise_bytes, loss_bytes)
+)
+"""What every GPU has to do in a step, whatever it is; a bound of the time is each at the GPU's own rate."""
+HEAD, ATTENTION = 1, 3
 
 
 @dataclass(frozen=True)
@@ -48,8 +62,9 @@ class FamilyBounds:
     """Bytes of each phase in the activation table, which no GPU changes: schedules x activation rows x phases."""
     peak: Table
     """Least bytes of the largest phase, without the GPU's context: schedules x activation rows."""
-    flops: Table
-    """FLOPs of one step on one GPU, pipeline bubble included: schedules x activation rows; infinite if illegal."""
+    work: Table
+    """Amounts of `WORK` in one step on one GPU, pipeline bubble included: schedules x activation rows x kinds of work;
+    infinite if illegal."""
 
     @cached_property
     def least_peak(self) -> NDArray[np.float64]:
@@ -59,26 +74,27 @@ class FamilyBounds:
 
     def step_seconds(self, world: World, gpu: Gpu, *, fitting: bool = True) -> NDArray[np.float64]:
         """A bound on the seconds of a step on this GPU; if only `fitting` plans count, infinite where none can be."""
-        flops = self.flops
+        seconds = self.work @ self._costs(world, gpu)
         if fitting:
             room = world.capacity_bytes(gpu) - context_bytes(world.workload, gpu=gpu, gpus=1)
-            flops = np.where(self.peak <= room, flops, np.inf)
-        with np.errstate(divide="ignore"):
-            seconds: NDArray[np.float64] = flops.min(axis=1) / self._rate(world, gpu)
-        return seconds
+            seconds = np.where(self.peak <= room, seconds, np.inf)
+        least: NDArray[np.float64] = seconds.min(axis=1)
+        return least
 
     def row_seconds(self, world: World, gpu: Gpu, schedule: NDArray[np.int64]) -> Table:
         """The same bound for every activation row of some schedules."""
-        seconds: Table = self.flops[schedule] / self._rate(world, gpu)[schedule][:, None]
+        seconds: Table = self.work[schedule] @ self._costs(world, gpu)
         return seconds
 
-    def _rate(self, world: World, gpu: Gpu) -> NDArray[np.float64]:
-        """FLOP/s of this GPU, schedule by schedule."""
-        columns: dict[str, Any] = dict(self.schedules.columns)
-        tokens = columns["micro_batch"], columns["context_parallel"]
-        family = self.family
-        rate = matmul_flops_per_second(world.workload, gpu, family.stack, family.compute_dtype, *tokens)
-        return np.asarray(rate)
+    def _costs(self, world: World, gpu: Gpu) -> NDArray[np.float64]:
+        """Seconds of this GPU for each unit of each kind of work."""
+        dtype = self.family.compute_dtype
+        blocks, plain = matmul_rate(gpu, dtype), matmul_rate(gpu, plain_dtype(dtype))
+        fused = attention_rate(world.workload, gpu, self.family.stack, dtype, "flash")
+        written, moved = write_rate(gpu), streaming_rate(gpu)
+        costs = 1 / blocks, 1 / plain, gpu.speed.tile_elements / plain, 1 / fused, 1 / written, 1 / moved
+        # A rounding error must not make a bound of what it bounds.
+        return np.array(costs) * (1 - 1e-12)
 
     def peak_bytes(self, world: World, gpu: Gpu) -> NDArray[np.float64]:
         """A bound on the peak, in bytes on one GPU."""
@@ -132,10 +148,9 @@ def _bounds(
         state = np.minimum(state, _phases("state", world, chosen, (len(rows),), memo, number))
     columns = {name: value[:, None] if isinstance(value, np.ndarray) else value for name, value in decisions.items()}
     legal_rows = legal("family", world, decisions, (len(rows),))
-    waiting = np.where(legal_rows[:, None], 1.0, np.inf)
     pieces = columns["gradient_accumulation"] * world.workload.virtual_stages
-    waiting = waiting + (columns["pipeline_parallel"] - 1) / pieces
-    activation, flops = [], []
+    waiting = 1.0 + (columns["pipeline_parallel"] - 1) / pieces
+    activation, work = [], []
     for choice in choices:
         chosen = {**columns, **choice.names(), **choice.numbers()}
         shape = (len(rows), len(choice.grid()))
@@ -143,11 +158,22 @@ def _bounds(
         memory = _phases("activation", world, chosen, shape, memo, grid)
         # What is illegal on every GPU needs infinitely much.
         activation.append(np.where(legal("activation", world, chosen, shape)[..., None], memory, np.inf))
-        needed = memo.value(STEP_FLOPS, world.workload, chosen, grid)
-        flops.append(np.broadcast_to(needed * waiting, shape))
+        amounts = _work(world, chosen, shape, memo, grid)
+        amounts[..., :-1] *= np.broadcast_to(waiting, shape)[..., None]
+        work.append(np.where(legal_rows[:, None, None], amounts, np.inf))
     memory = np.concatenate(activation, axis=1)
     peak = (memory + state[:, None, :]).max(axis=2)
-    return FamilyBounds(family, rows, choices, state, memory, peak, np.concatenate(flops, axis=1))
+    return FamilyBounds(family, rows, choices, state, memory, peak, np.concatenate(work, axis=1))
+
+
+def _work(world: World, decisions: dict[str, Any], shape: tuple[int, ...], memo: Memo, grid: Hashable) -> Table:
+    """Amounts of `WORK`; eager attention counts with the head, at the rate of multiplications."""
+    values = [np.broadcast_to(memo.value(term, world.workload, decisions, grid), shape) for term in WORK]
+    amounts = np.stack(values, axis=-1).astype(float)
+    if decisions["attention"] == "eager":
+        amounts[..., HEAD] += amounts[..., ATTENTION]
+        amounts[..., ATTENTION] = 0.0
+    return amounts
 
 
 def _phases(

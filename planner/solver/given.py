@@ -175,7 +175,7 @@ def _checks(world: World, candidate: Candidate, unpriced: str) -> Iterator[Check
     yield _check("disk", estimate.disk_bytes, estimate.disk_capacity_bytes, unpublished)
     limits = world.scenario.limits
     deadline, budget = limits.deadline_seconds, None if limits.budget is None else world.budget
-    yield _check("deadline", estimate.seconds, deadline, NO_LIMIT, (deadline or 0.0) * LIMIT_TOLERANCE)
+    yield _check("deadline", estimate.counted_seconds, deadline, NO_LIMIT, (deadline or 0.0) * LIMIT_TOLERANCE)
     if unpriced:
         yield Check("budget", None, budget, None, "no price is known" if budget is not None else NO_LIMIT)
     else:

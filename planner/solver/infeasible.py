@@ -13,6 +13,7 @@ from typing import Any
 
 from planner.catalog import Gpu
 from planner.estimator.estimate import GIB
+from planner.estimator.uncertainty import slow_factor
 from planner.scenario.model import Search
 from planner.solver.answer import Conflict, LimitName, Relaxation, Shortfall
 from planner.solver.candidate import Candidate, Objective, amount_of
@@ -130,6 +131,16 @@ def best_plan(solver: Solver, world: World, proof: Proof, objective: Objective) 
     return best
 
 
+def _soonest(solver: Solver, world: World, proof: Proof) -> Candidate | None:
+    """The plan that a deadline counts least of: the fastest one, GPU types of the same uncertainty together."""
+    groups: dict[float, list[str]] = {}
+    for gpu in world.gpus:
+        groups.setdefault(slow_factor(world.workload, gpu), []).append(gpu.name)
+    found = [best_plan(solver, world.relaxed(gpu=tuple(names)), proof, "time") for names in groups.values()]
+    known = [each for each in found if each is not None]
+    return min(known, key=lambda each: each.estimate.counted_seconds, default=None)
+
+
 def _least_lacking(solver: Solver, world: World, relaxed: World, proof: Proof) -> Candidate | None:
     """The plan that needs least memory beyond what its GPU has in `world`."""
     lifted = solver.of(relaxed)
@@ -166,11 +177,17 @@ def _relaxation(solver: Solver, name: str, together: tuple[str, ...], proof: Pro
     objective = objectives.get(name, solver.objective)
     if name == "gpu_memory":
         found = _least_lacking(solver, world, relaxed, proof)
+    elif name == "deadline":
+        found = _soonest(solver, relaxed, proof)
     else:
         found = best_plan(solver, relaxed, proof, objective)
-    current, needed = _current(solver.world, name, found), None
+    current = _current(solver.world, name, found)
+    needed: float | str | None = None
     if found is not None:
-        needed = amount_of(found.estimate, objective) if name in objectives else _needed(found, name)
+        if name == "deadline":
+            needed = found.estimate.counted_seconds
+        else:
+            needed = amount_of(found.estimate, objective) if name in objectives else _needed(found, name)
     return Relaxation(name, current, needed, found, together)
 
 
@@ -272,5 +289,5 @@ def _attempts() -> Iterator[tuple[tuple[LimitName, ...], Objective]]:
 
 def _shortfall(world: World, limit: LimitName, found: Candidate) -> Shortfall:
     if limit == "deadline":
-        return Shortfall("deadline", found.estimate.seconds, world.deadline_seconds, found)
+        return Shortfall("deadline", found.estimate.counted_seconds, world.deadline_seconds, found)
     return Shortfall("budget", float(found.estimate.cost), world.budget, found)

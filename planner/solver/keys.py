@@ -72,6 +72,7 @@ class _Machine:
     fixed_seconds: float
     factor: NDArray[np.float64]
     price: NDArray[np.float64]
+    deadline_seconds: float
 
 
 def _machine(world: World, gpu: Gpu, offer: Offer, family: FamilyBounds) -> _Machine:
@@ -87,6 +88,7 @@ def _machine(world: World, gpu: Gpu, offer: Offer, family: FamilyBounds) -> _Mac
         fixed_seconds=startup_seconds(world.workload, offer=offer, method=method),
         factor=world.workload.steps * (1 + np.asarray(lost)),
         price=float(world.price_per_gpu_hour(offer)) / 3600 * gpus,
+        deadline_seconds=world.expected_deadline_seconds(gpu),
     )
 
 
@@ -113,7 +115,7 @@ def _keys(
     """Keys of one offer and of families with the same schedules and method: `step` is families x schedules."""
     seconds = machine.fixed_seconds + machine.factor * step
     cost = seconds * machine.price
-    in_time = seconds <= world.deadline_seconds * (1 + LIMIT_TOLERANCE)
+    in_time = seconds <= machine.deadline_seconds * (1 + LIMIT_TOLERANCE)
     within = np.isfinite(step) & machine.supplied & in_time & (cost <= world.budget + COST_ROUNDING)
     family, schedule = np.nonzero(within)
     return Keys(

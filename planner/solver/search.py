@@ -164,9 +164,8 @@ class MachineSearch:
         cutoffs = {"cost": np.inf, "time": np.inf, self.objective: limit}
         fixed, rate = keys.fixed_seconds * keys.price, keys.factor * keys.price
         cost = Scales(fixed, rate, self.world.budget + COST_ROUNDING, cutoffs["cost"], self.resolution.cost)
-        hours = Scales(
-            keys.fixed_seconds, keys.factor, self.world.deadline_seconds, cutoffs["time"], self.resolution.seconds
-        )
+        deadline = self.world.expected_deadline_seconds(self.gpu)
+        hours = Scales(keys.fixed_seconds, keys.factor, deadline, cutoffs["time"], self.resolution.seconds)
         return (hours, cost) if self.objective == "time" else (cost, hours)
 
     def _rows(self, keys: Keys, limit: float) -> tuple[Rows, Rows]:
@@ -271,7 +270,7 @@ class MachineSearch:
         seconds = float(keys.fixed_seconds[key] + keys.factor[key] * busiest)
         if abs(seconds - estimate.seconds) > TOLERANCE * seconds:
             raise DisagreementError(f"time: the model added up {seconds} s, the estimator {estimate.seconds} s")
-        if estimate.seconds > self.world.deadline_seconds * (1 + TOLERANCE):
+        if estimate.counted_seconds > self.world.deadline_seconds * (1 + TOLERANCE):
             raise DisagreementError("the chosen plan is late")
         if float(estimate.cost) > self.world.budget * (1 + TOLERANCE) + COST_ROUNDING:
             raise DisagreementError("the chosen plan is over budget")

@@ -11,7 +11,7 @@ from planner.catalog import Catalog, Gpu, Offer, Stack
 from planner.decisions import Plan
 from planner.estimator.estimate import Estimate, estimate
 from planner.estimator.levels import measured_peaks
-from planner.estimator.uncertainty import Peak
+from planner.estimator.uncertainty import Peak, slow_factor
 from planner.estimator.workload import Workload
 from planner.scenario.model import Scenario
 
@@ -46,6 +46,7 @@ class World:
             checkpoint_interval_seconds=assumptions.checkpoint_interval_seconds,
             evaluation_micro_batch=job.evaluation_micro_batch,
             oom_risk=self.scenario.limits.oom_risk,
+            deadline_confidence=self.scenario.limits.deadline_confidence,
         )
 
     @cached_property
@@ -72,6 +73,10 @@ class World:
         """Longest allowed duration; infinite without a deadline."""
         deadline = self.scenario.limits.deadline_seconds
         return float("inf") if deadline is None else deadline
+
+    def expected_deadline_seconds(self, gpu: Gpu) -> float:
+        """Longest expected duration on a GPU type that still ends in time with the confidence asked for."""
+        return self.deadline_seconds / slow_factor(self.workload, gpu)
 
     @cached_property
     def budget(self) -> float:

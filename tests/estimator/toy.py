@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from planner.catalog.architecture import Architecture
-from planner.catalog.efficiency import Efficiency
 from planner.catalog.gpu import Gpu
 from planner.catalog.offer import Offer
+from planner.catalog.speed import Speed
 from planner.catalog.stack import Precision, Sharding, Stack
 from planner.estimator.workload import Workload
 
@@ -22,11 +22,17 @@ MODEL = Architecture(
 (2 x 4 + 1) x 64 = 576. Embedding and head: 64,000 each. Altogether 251,456."""
 MIXTURE = MODEL.model_copy(update={"experts": 8, "experts_per_token": 2, "moe_intermediate": 96})
 TIED = MODEL.model_copy(update={"tied_embeddings": True})
+SPEED = Speed(
+    matmul_fraction=1.0, fp8_fraction=1.0, attention={"flash-attention-2": 0.5}, sustained_fraction=0.5,
+    tile_elements=100, attention_ramp_tokens=8, expert_fraction=0.5, memory_fraction=0.8, bytes_per_written_byte=2.0,
+    operation_seconds=1e-5, link_fraction=0.8, host_hop_fraction=0.5, hop_seconds=1e-6, node_hop_seconds=1e-5,
+    contention_fraction=0.25, spread=0.1,
+)  # fmt: skip
 GPU = Gpu(
     name="toy", vendor="NVIDIA", architecture="toy", form_factor="SXM", memory_mib=80_000, memory_nominal_gib=80,
     memory_type="HBM", memory_bandwidth_gbs=1000, fp32_tflops=10, tf32_tflops=50, bf16_tflops=100, fp16_tflops=100,
     fp8_tflops=200, nvlink_gbs=200, link="switch", pcie_generation=4, pcie_gbs=20, compute_capability="8.0",
-    quality="made up", efficiency=Efficiency(fraction=0.5, low=0.4, high=0.6, **SOURCE), **SOURCE,
+    quality="made up", known_speed=SPEED, **SOURCE,
 )  # fmt: skip
 OFFER = Offer(
     provider="toy", gpu="toy", gpus_per_node=4, kind="on-demand", price_per_gpu_hour=Decimal(2), currency="USD",
@@ -64,7 +70,6 @@ STACK = Stack(
     logit_backward_bytes=12,
     optimizer_temporary_states=1,
     kbit_upcast=True,
-    kernel_efficiency_fraction=1.0,
     **SOURCE,
 )
 PLAN: dict[str, Any] = {
