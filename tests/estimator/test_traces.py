@@ -13,7 +13,7 @@ from statistics import median
 import pytest
 from traced_steps import FILES, TracedStep, all_steps, traced_steps
 
-from planner.estimator.compute import OPERATION_SECONDS, attention_flops_per_token, launch_seconds, step_flops
+from planner.estimator.compute import attention_flops_per_token, step_flops
 from planner.estimator.formula import call
 from planner.estimator.gradients import gradient_bytes
 from planner.estimator.optimizers import optimizer_state_bytes
@@ -148,7 +148,7 @@ def test_launched_operators() -> None:
         if step.row["accum"] != "1":
             continue
         counted = int(step.row["nops"]) / 2  # two steps are traced
-        launched = call(launch_seconds, step.workload, step.decisions) / OPERATION_SECONDS
+        launched = call(launch_seconds, step.workload, {**step.decisions, "gpu": GPU}) / GPU.speed.operation_seconds
         errors.append(abs(launched / counted - 1))
     assert median(errors) < 0.06
     assert max(errors) < 0.31

@@ -25,6 +25,7 @@ TWO_MACHINES = {"data_parallel": 8, "gpus": 8, "gpus_per_node": 4}
 PIPELINE = {"pipeline_parallel": 2, "gradient_accumulation": 4}
 WHOLE = on_four_gpus("fsdp", stack=STACK.model_copy(update={"unsharded_loading": ("qlora",)}))
 ADA = GPU.model_copy(update={"architecture": "Ada AD102", "link": "none", "nvlink_gbs": None})
+STREAMING = {"stack": STACK.model_copy(update={"overlaps_offload": True})}
 NARROW = MODEL.model_copy(update={"vocab": 100})
 P = 251_456
 """Parameters of the toy model."""
@@ -40,8 +41,17 @@ class Example(NamedTuple):
     workload: Workload = job()
 
 
-# Peak 100e12 FLOP/s at efficiency 0.5; at most 350M parameters: x 0.7; 16 tokens: 16 / 528 over 8,192 / 8,704.
-FLOPS_PER_SECOND = 100e12 * 0.5 * 0.7 * (16 / 528) / (8192 / 8704)
+# Best multiplications reach all of 100e12 FLOP/s, in training half of that; elementwise work streams at 0.8 x 1e12
+# bytes/s and moves 2 bytes per byte written.
+RATE, STREAM = 50e12, 0.8e12
+# A sum of 100 more elements for each tile: per token the outputs of forward passes and the inputs of gradients (448 and
+# 480 a block), and every weight once for its own gradient.
+TILES = 100 * (2 * 16 * 4 * (448 + 480) + 2 * 122_880)
+BLOCK_FLOPS, HEAD_FLOPS = 16 * 6 * 122_880, 16 * 6 * 64_000
+# 3.5 times half of 2 x (q 64 + v 64) x 4 layers x 8 keys; half of the matrix rate, half of that at 8 + 8 tokens.
+CORE_FLOPS, CORE_RATE = 16 * 3.5 * 4_096, RATE / 2 / 2
+# Every operation of a block's code writes its result: 13,952 bytes per token, and 2 bytes per weight of gradients.
+WRITTEN = 4 * (16 * 13_952 + 2 * 30_720)
 # Per token: 6 x (122,880 block weights + 64,000 head) and 3 x half of 2 x (q 64 + v 64) x 4 layers x 8 keys.
 FULL_FLOPS = 16 * (6 * 186_880 + 3 * 4_096)
 # A block saves per token, in bf16: norms 2 x (64 x (4 fp32 + 2) and one fp32 for the root); q, k, v, output (64 + 32 +
@@ -209,46 +219,81 @@ EXAMPLES = (
     Example("step_flops", CHECKPOINTED, FULL_FLOPS + 16 * (2 * 122_880 + 4_096)),
     Example("step_flops", {"loss": "chunked", "loss_chunks": 2}, FULL_FLOPS + 16 * 2 * 64_000),
     Example("step_flops", {"mlp_chunks": 2}, FULL_FLOPS + 16 * 2 * 4 * 3 * 64 * 96),
-    Example("multiplication_seconds", {}, FULL_FLOPS / FLOPS_PER_SECOND),
-    # Two stages of two blocks, each counted with the head: 4 micro-batches, one of which is waited for.
+    Example("block_flops", {}, BLOCK_FLOPS),
+    Example("block_flops", LORA, 16 * (4 * 122_880 + 6 * 14_848)),
+    Example("block_flops", CHECKPOINTED, 16 * 8 * 122_880),
+    Example("head_flops", {}, HEAD_FLOPS),
+    Example("head_flops", LORA | {"loss": "chunked", "loss_chunks": 2}, 16 * (4 + 2) * 64_000),
+    Example("tile_flops", {}, TILES / 100),
+    Example("attention_flops", {}, CORE_FLOPS),
+    Example("attention_flops", CHECKPOINTED, 16 * 4.5 * 4_096),
+    Example("attention_flops", {"attention": "eager"}, 16 * 3 * 8_192),
+    Example("multiplication_seconds", {}, (BLOCK_FLOPS + HEAD_FLOPS + TILES) / RATE),
+    # fp8 multiplies the blocks twice as fast.
+    Example(
+        "multiplication_seconds", {"compute_dtype": "fp8"}, BLOCK_FLOPS / (2 * RATE) + (HEAD_FLOPS + TILES) / RATE
+    ),
+    Example("attention_seconds", {}, CORE_FLOPS / CORE_RATE),
+    Example("attention_seconds", {"attention": "eager"}, 16 * 3 * 8_192 / RATE),
+    Example("elementwise_bytes", {}, WRITTEN),
+    Example("elementwise_seconds", {}, 2 * WRITTEN / STREAM),
+    # The toy stack's loss holds 10 bytes per logit forward and 12 backward, each written and read.
+    Example("loss_bytes", {}, 16 * 1000 * 2 * 22),
+    Example("loss_seconds", {"loss": "fused"}, 16 * 1000 * 2 * 4 / STREAM),
+    # Two stages of two blocks, each with half of the head: 4 micro-batches, one of which is waited for.
     Example(
         "bubble_seconds",
         PIPELINE,
-        16 * 4 * (6 * (61_440 + 64_000) + 3 * 2_048) / FLOPS_PER_SECOND / 4,
+        (BLOCK_FLOPS + HEAD_FLOPS + TILES) / 2 / RATE + CORE_FLOPS / 2 / CORE_RATE + WRITTEN / STREAM,
     ),
     # Read 0.5625, write 2 and read 2 bytes of every block weight, in the forward and the backward pass.
-    Example("dequantisation_seconds", QLORA, 2 * 122_880 * 4.5625 / 1e12),
+    Example("dequantisation_seconds", QLORA, 2 * 122_880 * 4.5625 / STREAM),
     # Gradient 2; parameter 2 and moments 4 read and written; the square root (2) written and read twice.
-    Example("optimizer_seconds", {}, (2 + 2 * 6 + 8) * P / 1e12),
-    Example("launch_seconds", {}, 4 * 246 * 8e-6),
-    Example("launch_seconds", LORA, 4 * (246 + 38.6 * 7) * 8e-6),
+    Example("optimizer_seconds", {}, (2 + 2 * 6 + 8) * P / STREAM),
+    Example("launch_seconds", {}, 4 * 246 * 1e-5),
+    Example("launch_seconds", LORA, 4 * (246 + 38.6 * 7) * 1e-5),
     # All blocks recomputed: half as many operators again.
-    Example("launch_seconds", {"checkpointing": "full", "checkpointed_layers": 4}, 4 * 246 * 1.5 * 8e-6),
-    # Gathered twice and reduced once, in 2 bytes: 3 x 2 P round 3 / 4 of a ring.
-    Example("overlapped_collective_seconds", on_four_gpus("fsdp"), 3 / 4 * 3 * 2 * P / 80e9),
-    Example("overlapped_collective_seconds", on_four_gpus("ddp"), 3 / 4 * 2 * 2 * P / 80e9),
+    Example("launch_seconds", {"checkpointing": "full", "checkpointed_layers": 4}, 4 * 246 * 1.5 * 1e-5),
+    # Gathered twice and reduced once, in 2 bytes: 3 x 2 P round 3 / 4 of a ring; 3 hops of 1 us for each of 3 x 4 calls.
+    Example("overlapped_collective_seconds", on_four_gpus("fsdp"), 3 / 4 * 3 * 2 * P / 80e9 + 12 * 3e-6),
+    Example("overlapped_collective_seconds", on_four_gpus("ddp"), 2 * (3 / 4 * 2 * P / 80e9 + 4 * 3e-6)),
+    Example("contended_collective_seconds", on_four_gpus("ddp"), (3 / 4 * 2 * P / 80e9 + 4 * 3e-6) / 2),
     Example("exposed_collective_seconds", on_four_gpus("ddp"), 0),
-    Example("exposed_collective_seconds", on_four_gpus("ddp", gradient_accumulation=2), 3 / 4 * 2 * 2 * P / 80e9),
+    Example(
+        "exposed_collective_seconds",
+        on_four_gpus("ddp", gradient_accumulation=2),
+        2 * (3 / 4 * 2 * P / 80e9 + 4 * 3e-6),
+    ),
     # Two machines of four: 3 / 4 inside at 80e9, then 1 / 2 over the network at 8e9 bytes/s, both twice.
     Example(
         "overlapped_collective_seconds",
         {"sharding": "ddp", **TWO_MACHINES},
-        2 * 2 * P * (3 / 4 / 80e9 + 1 / 2 / 8e9),
+        2 * (2 * P * (3 / 4 / 80e9 + 1 / 2 / 8e9) + 4 * (3e-6 + 1e-5)),
     ),
     # hsdp: everything inside machines; then each of 4 GPUs all-reduces a quarter of the gradients over the network.
     Example(
         "overlapped_collective_seconds",
         {"sharding": "hsdp", **TWO_MACHINES},
-        3 / 4 * 3 * 2 * P / 80e9 + 2 * 1 / 2 * 4 * (2 * P / 4) / 8e9,
+        3 / 4 * 3 * 2 * P / 80e9 + 12 * 3e-6 + 2 * (1 / 2 * 4 * (2 * P / 4) / 8e9 + 4 * 1e-5),
     ),
     # ZeRO-2 reduces gradients for each of 2 micro-batches and gathers weights once.
     Example(
         "overlapped_collective_seconds",
         on_four_gpus("zero2", gradient_accumulation=2),
-        (2 + 1) * 3 / 4 * 2 * P / 80e9,
+        (2 + 1) * (3 / 4 * 2 * P / 80e9 + 4 * 3e-6),
     ),
-    # Four all-reduces in each of four blocks, each twice 3 / 4 of 16 x 64 x 2 bytes.
-    Example("tensor_parallel_seconds", {"tensor_parallel": 4}, 4 * 4 * 2 * 3 / 4 * 2048 / 80e9),
+    # Four all-reduces in each of four blocks, each twice 3 / 4 of 16 x 64 x 2 bytes and 3 hops.
+    Example(
+        "tensor_parallel_seconds",
+        {"tensor_parallel": 4, "gpus_per_node": 4},
+        4 * 4 * 2 * (3 / 4 * 2048 / 80e9 + 3e-6),
+    ),
+    # Of a group over two machines of two: half of the bytes over the network, and one hop.
+    Example(
+        "tensor_parallel_network_seconds",
+        {"tensor_parallel": 4, "gpus_per_node": 2},
+        4 * 4 * 2 * (1 / 2 * 2048 / 8e9 + 1e-5),
+    ),
     # Keys and values of 8 tokens: 2 x 8 x 32 x 2 bytes to one neighbour, three times in each of four blocks.
     Example("context_parallel_seconds", {"context_parallel": 2, "gpus_per_node": 2}, 4 * 3 * 1024 / 80e9),
     # 16 tokens to 2 experts each, 64 x 2 bytes, 3 / 4 of them elsewhere; four all-to-alls in each of four blocks.
@@ -271,6 +316,8 @@ EXAMPLES = (
         on_four_gpus("zero2", offload="optimizer", **MASTER),
         P / 4 * 4 / 20e9 + P * (2 * (8 + 4) + 2) / 200e9,
     ),
+    # States of 4 bytes that the GPU updates, in and out.
+    Example("overlapped_offload_seconds", {"offload": "optimizer", **STREAMING}, P * 2 * 4 / 20e9),
     Example("activation_offload_seconds", CHECKPOINTED | {"offload": "activations"}, 2 * 16 * 64 * 2 * 4 / 20e9),
     Example("startup_seconds", {}, STARTUP),
     # The user's interval of 600 s.
