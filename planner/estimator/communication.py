@@ -6,7 +6,7 @@ from planner.catalog.gpu import Gpu
 from planner.catalog.offer import Offer
 from planner.catalog.stack import Stack
 from planner.estimator.arrays import smaller
-from planner.estimator.compute import recomputed_share
+from planner.estimator.flops import recomputed_share
 from planner.estimator.formula import call, formula
 from planner.estimator.links import (
     data_ranks_per_node,

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from planner.catalog import Gpu
 from planner.estimator.buffers import context_bytes
-from planner.estimator.compute import matmul_flops_per_second, step_flops
+from planner.estimator.compute import matmul_flops_per_second
+from planner.estimator.flops import step_flops
 from planner.solver.domains import (
     ActivationChoice,
     Family,
