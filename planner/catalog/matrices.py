@@ -58,6 +58,12 @@ def list_matrices(shape: Shape, fused: bool = False) -> tuple[Matrix, ...]:
     )
 
 
+def block_matrices(shape: Shape, mixture: bool, fused: bool = False) -> tuple[Matrix, ...]:
+    """The matrices of one block, of those with routed experts if `mixture`; attention's come first."""
+    feed_forward = _mixture(shape, fused) if mixture else _mlp(shape, shape.intermediate, fused)
+    return (*_attention(shape, fused), *_block_norms(shape), *feed_forward)
+
+
 def head_matrix(shape: Shape) -> Matrix:
     """The matrix that turns hidden states into logits, tied or not."""
     return Matrix("lm_head", "head", shape.embedding_width, shape.vocab, shape.head_bias, 1, 0)

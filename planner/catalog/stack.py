@@ -84,7 +84,7 @@ class Stack(SourcedRecord):
     keeps_logits: bool = Field(default=False, description="the logits stay alive until the step ends")
     kbit_keeps_inputs: bool = Field(default=False, description="every quantised layer keeps its input")
     reentrant_checkpointing: bool = Field(
-        default=False, description="a checkpointed block's first run leaves no graph that could keep anything"
+        default=False, description="a checkpointed block's first run leaves no graph; it runs again as a whole"
     )
     keeps_graph: bool = Field(
         default=False, description="a step's loss, and with it its graph, lives until the next has one"

@@ -6,9 +6,8 @@ from planner.catalog.gpu import Gpu
 from planner.catalog.offer import Offer
 from planner.catalog.stack import Stack
 from planner.estimator.arrays import larger, smaller
-from planner.estimator.compute import recomputed_share
+from planner.estimator.flops import recomputed_share
 from planner.estimator.formula import call, formula
-from planner.estimator.kernels import plain_dtype
 from planner.estimator.links import (
     data_ranks_per_node,
     network_link,
@@ -16,6 +15,7 @@ from planner.estimator.links import (
     path_bytes_per_second,
     ring_seconds,
 )
+from planner.estimator.rates import plain_dtype
 from planner.estimator.saved import local_tokens
 from planner.estimator.workload import DTYPE_BYTES, Workload
 

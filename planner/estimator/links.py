@@ -5,7 +5,7 @@ from __future__ import annotations
 from planner.catalog.gpu import Gpu
 from planner.catalog.offer import Offer
 from planner.estimator.arrays import larger, smaller
-from planner.estimator.compute import pcie_bandwidth
+from planner.estimator.rates import pcie_bandwidth
 
 ASSUMED_NETWORK_GBIT_S = 10.0
 """Ethernet between nodes where the offer does not say; such offers are not used for several nodes unless allowed."""

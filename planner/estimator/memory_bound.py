@@ -5,9 +5,10 @@ from __future__ import annotations
 from planner.catalog.gpu import Gpu
 from planner.catalog.stack import Stack
 from planner.estimator.arrays import smaller
-from planner.estimator.compute import bandwidth, pcie_bandwidth, recomputed_share
+from planner.estimator.flops import recomputed_share
 from planner.estimator.formula import call, formula
 from planner.estimator.optimizers import state_bytes_per_parameter, state_dtype, trained_dtype
+from planner.estimator.rates import pcie_bandwidth, streaming_rate, write_rate
 from planner.estimator.saved import local_tokens, plan_blocks
 from planner.estimator.states import QUANTISED_BYTES
 from planner.estimator.workload import DTYPE_BYTES, Workload, shard_ranks
@@ -25,11 +26,6 @@ OPERATIONS_PER_TILE = 12.0
 """Operators that one more tile of an MLP adds: three multiplications, activation and product, forward and backward."""
 FUSED_OPERATIONS_FRACTION = 0.35
 """Launches that are left where element-wise work is fused. Source: kernels of blocks compiled for the traced models."""
-
-
-def streaming_rate(gpu: Gpu) -> float:
-    """Bytes per second that large element-wise kernels move."""
-    return bandwidth(gpu) * gpu.speed.memory_fraction
 
 
 @formula
@@ -97,11 +93,6 @@ def elementwise_seconds(
     """
     written: float = call(elementwise_bytes, workload, locals())
     return written / write_rate(gpu)
-
-
-def write_rate(gpu: Gpu) -> float:
-    """Bytes per second that element-wise work writes."""
-    return streaming_rate(gpu) / gpu.speed.bytes_per_written_byte
 
 
 @formula

@@ -5,9 +5,9 @@ from __future__ import annotations
 from planner.catalog.gpu import Gpu
 from planner.catalog.stack import Stack
 from planner.estimator.arrays import smaller
-from planner.estimator.compute import pcie_bandwidth
 from planner.estimator.formula import formula
 from planner.estimator.optimizers import state_bytes_per_parameter, state_dtype, trained_dtype
+from planner.estimator.rates import pcie_bandwidth
 from planner.estimator.saved import local_tokens
 from planner.estimator.setting import residual_bytes
 from planner.estimator.workload import DTYPE_BYTES, Workload

@@ -23,7 +23,6 @@ def bubble_seconds(
     attention: str,
     checkpointing: str,
     checkpointed_layers: int,
-    loss: str,
     mlp_chunks: int,
     micro_batch: int,
     gradient_accumulation: int,

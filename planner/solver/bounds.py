@@ -17,16 +17,9 @@ from numpy.typing import NDArray
 
 from planner.catalog import Gpu
 from planner.estimator.buffers import context_bytes
-from planner.estimator.kernels import (
-    attention_flops,
-    attention_rate,
-    block_flops,
-    head_flops,
-    matmul_rate,
-    plain_dtype,
-    tile_flops,
-)
-from planner.estimator.memory_bound import elementwise_bytes, loss_bytes, streaming_rate, write_rate
+from planner.estimator.kernels import attention_flops, block_flops, expert_flops, head_flops, tile_flops
+from planner.estimator.memory_bound import elementwise_bytes, loss_bytes
+from planner.estimator.rates import attention_rate, matmul_rate, plain_dtype, streaming_rate, write_rate
 from planner.solver.domains import (
     ActivationChoice,
     Family,
@@ -43,10 +36,10 @@ from planner.solver.world import World
 PHASES_ONLY = range(PHASE_COUNT)
 WORK = tuple(
     PlacedTerm(each, (), rounded=False)
-    for each in (block_flops, head_flops, tile_flops, attention_flops, elementwise_bytes, loss_bytes)
+    for each in (block_flops, expert_flops, head_flops, tile_flops, attention_flops, elementwise_bytes, loss_bytes)
 )
 """What every GPU has to do in a step, whatever it is; a bound of the time is each at the GPU's own rate."""
-HEAD, ATTENTION = 1, 3
+HEAD, ATTENTION = 2, 4
 
 
 @dataclass(frozen=True)
@@ -92,7 +85,8 @@ class FamilyBounds:
         blocks, plain = matmul_rate(gpu, dtype), matmul_rate(gpu, plain_dtype(dtype))
         fused = attention_rate(world.workload, gpu, self.family.stack, dtype, "flash")
         written, moved = write_rate(gpu), streaming_rate(gpu)
-        costs = 1 / blocks, 1 / plain, gpu.speed.tile_elements / plain, 1 / fused, 1 / written, 1 / moved
+        experts = blocks * gpu.speed.expert_fraction
+        costs = 1 / blocks, 1 / experts, 1 / plain, gpu.speed.tile_elements / plain, 1 / fused, 1 / written, 1 / moved
         # A rounding error must not make a bound of what it bounds.
         return np.array(costs) * (1 - 1e-12)
 

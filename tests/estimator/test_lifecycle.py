@@ -12,10 +12,10 @@ from toy import LORA, MIXED, MODEL, PLAN, QLORA, STACK, job, on_four_gpus
 
 from planner.catalog.architecture import Architecture
 from planner.estimator.activations import activation_bytes
-from planner.estimator.pipeline import bubble_seconds
 from planner.estimator.formula import call
 from planner.estimator.lifecycle import loaded_weight_bytes, staged_bytes
 from planner.estimator.memory import memory
+from planner.estimator.pipeline import bubble_seconds
 from planner.estimator.workload import Workload
 
 few = settings(max_examples=40, deadline=None)

@@ -20,6 +20,10 @@ MODULES = (cost, duration, memory)
 """Importing these registers every formula."""
 MASTER = {"master_weights": "fp32"}
 CHECKPOINTED = {"checkpointing": "full", "checkpointed_layers": 4}
+REENTRANT = {"stack": STACK.model_copy(update={"reentrant_checkpointing": True})}
+SELECTIVE = {"checkpointing": "selective", "checkpointed_layers": 4}
+CORE_AGAIN = {"stack": STACK.model_copy(update={"selective": "attention"})}
+WINDOWED = MODEL.model_copy(update={"sliding_window": 4, "windowed_layers": 4})
 SPOT = OFFER.model_copy(update={"kind": "spot"})
 TWO_MACHINES = {"data_parallel": 8, "gpus": 8, "gpus_per_node": 4}
 PIPELINE = {"pipeline_parallel": 2, "gradient_accumulation": 4}
@@ -52,8 +56,12 @@ BLOCK_FLOPS, HEAD_FLOPS = 16 * 6 * 122_880, 16 * 6 * 64_000
 CORE_FLOPS, CORE_RATE = 16 * 3.5 * 4_096, RATE / 2 / 2
 # Every operation of a block's code writes its result: 13,952 bytes per token, and 2 bytes per weight of gradients.
 WRITTEN = 4 * (16 * 13_952 + 2 * 30_720)
-# Per token: 6 x (122,880 block weights + 64,000 head) and 3 x half of 2 x (q 64 + v 64) x 4 layers x 8 keys.
-FULL_FLOPS = 16 * (6 * 186_880 + 3 * 4_096)
+# Per token: 6 x (122,880 block weights + 64,000 head) and half of 2 x (q 64 + v 64) x 4 layers x 8 keys, 2.5 times that
+# backward, as scores are computed again.
+FULL_FLOPS = 16 * (6 * 186_880 + 3.5 * 4_096)
+# 4 for each weight and 6 for each adapter; inputs of the first block's q, k and v (8,192 weights; 3 x 4 x 64 of their
+# adapters) need no gradient.
+LORA_FLOPS = 16 * (4 * 186_880 - 2 * 8_192 + 6 * 14_848 - 2 * 768 + 3.5 * 4_096)
 # A block saves per token, in bf16: norms 2 x (64 x (4 fp32 + 2) and one fp32 for the root); q, k, v, output (64 + 32 +
 # 32 + 64) x 2 and one fp32 per head; inputs of attention, MLP and down (64 + 64 + 96) x 2; gate, its SiLU and up
 # 3 x 96 x 2.
@@ -214,25 +222,49 @@ EXAMPLES = (
     Example("loading_bytes", {"gpus_per_node": 4}, 8 * GIB + 4 * 2 * P),
     Example("disk_bytes", {}, 2 * P + 2 * 14 * P),
     Example("step_flops", {}, FULL_FLOPS),
-    Example("step_flops", LORA, 16 * (4 * 186_880 + 6 * 14_848 + 3 * 4_096)),
+    Example("step_flops", LORA, LORA_FLOPS),
+    Example("step_flops", QLORA, LORA_FLOPS),
+    # Eager attention computes and keeps all scores; the kernel that takes a mask of padding computes all of them too.
     Example("step_flops", {"attention": "eager"}, 16 * (6 * 186_880 + 3 * 8_192)),
-    Example("step_flops", CHECKPOINTED, FULL_FLOPS + 16 * (2 * 122_880 + 4_096)),
-    Example("step_flops", {"loss": "chunked", "loss_chunks": 2}, FULL_FLOPS + 16 * 2 * 64_000),
+    Example("step_flops", {}, 16 * (6 * 186_880 + 3.5 * 8_192), job(padded=True)),
+    # All but the down projections, 64 x 96 each, is done again; those too if nothing stops, or an MLP is tiled.
+    Example("step_flops", CHECKPOINTED, FULL_FLOPS + 16 * (2 * (122_880 - 4 * 6_144) + 4_096)),
+    Example("step_flops", CHECKPOINTED | REENTRANT, FULL_FLOPS + 16 * (2 * 122_880 + 4_096)),
     Example("step_flops", {"mlp_chunks": 2}, FULL_FLOPS + 16 * 2 * 4 * 3 * 64 * 96),
+    Example("step_flops", CHECKPOINTED | {"mlp_chunks": 2}, FULL_FLOPS + 16 * (2 * (122_880 + 4 * 18_432) + 4_096)),
+    # Every second product is done again: k, o and up; or attention alone.
+    Example("step_flops", SELECTIVE, FULL_FLOPS + 16 * 2 * 4 * (64 * 32 + 64 * 64 + 64 * 96)),
+    Example("step_flops", SELECTIVE | CORE_AGAIN, FULL_FLOPS + 16 * 4_096),
+    # With checkpointing the embedding's output needs a gradient; each last adapter's second matrix is not repeated.
+    Example(
+        "step_flops",
+        LORA | CHECKPOINTED,
+        16 * (6 * 122_880 + 4 * 64_000 + 8 * 14_848 - 2 * 4 * 4 * 64 + 4.5 * 4_096),
+    ),
+    # DoRA: a unit matrix through every adapter, 2 x 4 x in x (in + out), once per micro-batch; in x (in + out) of a block:
+    # 64 x (128 + 96 + 96 + 128 + 160 + 160) + 96 x 160.
+    Example("step_flops", LORA, LORA_FLOPS + 4 * 8 * (64 * 768 + 96 * 160), job(dora=True)),
+    # Routers of 64 x 8 and two of eight experts, each as large as the MLP of 18,432.
+    Example("step_flops", {}, FULL_FLOPS + 16 * 6 * 4 * (512 + 18_432), job(MIXTURE)),
+    # A window of 4 of 8 keys, all layers: flash sees 4 - 16 / 16 = 3 keys; the kernel that takes a mask computes all 8.
+    Example("step_flops", {"attention": "flash"}, 16 * (6 * 186_880 + 3.5 * 1_024 * 3), job(WINDOWED)),
+    Example("step_flops", {}, 16 * (6 * 186_880 + 3.5 * 8_192), job(WINDOWED)),
     Example("block_flops", {}, BLOCK_FLOPS),
-    Example("block_flops", LORA, 16 * (4 * 122_880 + 6 * 14_848)),
-    Example("block_flops", CHECKPOINTED, 16 * 8 * 122_880),
+    Example("block_flops", LORA, LORA_FLOPS - 16 * (4 * 64_000 + 3.5 * 4_096)),
+    Example("block_flops", CHECKPOINTED, BLOCK_FLOPS + 16 * 2 * (122_880 - 4 * 6_144)),
+    Example("block_flops", {}, 16 * 6 * (4 * (12_288 + 512)), job(MIXTURE)),
+    Example("expert_flops", {}, 0),
+    # Two of eight experts of 18,432 weights in each of four blocks.
+    Example("expert_flops", {}, 16 * 6 * 4 * 2 * 18_432, job(MIXTURE)),
     Example("head_flops", {}, HEAD_FLOPS),
-    Example("head_flops", LORA | {"loss": "chunked", "loss_chunks": 2}, 16 * (4 + 2) * 64_000),
+    Example("head_flops", LORA | {"loss": "chunked", "loss_chunks": 2}, 16 * 4 * 64_000),
     Example("tile_flops", {}, TILES / 100),
     Example("attention_flops", {}, CORE_FLOPS),
     Example("attention_flops", CHECKPOINTED, 16 * 4.5 * 4_096),
     Example("attention_flops", {"attention": "eager"}, 16 * 3 * 8_192),
     Example("multiplication_seconds", {}, (BLOCK_FLOPS + HEAD_FLOPS + TILES) / RATE),
     # fp8 multiplies the blocks twice as fast.
-    Example(
-        "multiplication_seconds", {"compute_dtype": "fp8"}, BLOCK_FLOPS / (2 * RATE) + (HEAD_FLOPS + TILES) / RATE
-    ),
+    Example("multiplication_seconds", {"compute_dtype": "fp8"}, BLOCK_FLOPS / (2 * RATE) + (HEAD_FLOPS + TILES) / RATE),
     Example("attention_seconds", {}, CORE_FLOPS / CORE_RATE),
     Example("attention_seconds", {"attention": "eager"}, 16 * 3 * 8_192 / RATE),
     Example("elementwise_bytes", {}, WRITTEN),
@@ -254,7 +286,7 @@ EXAMPLES = (
     Example("launch_seconds", LORA, 4 * (246 + 38.6 * 7) * 1e-5),
     # All blocks recomputed: half as many operators again.
     Example("launch_seconds", {"checkpointing": "full", "checkpointed_layers": 4}, 4 * 246 * 1.5 * 1e-5),
-    # Gathered twice and reduced once, in 2 bytes: 3 x 2 P round 3 / 4 of a ring; 3 hops of 1 us for each of 3 x 4 calls.
+    # Gathered twice and reduced once, in 2 bytes: 3 x 2 P round 3 / 4 of a ring; 3 hops for each of 12 calls.
     Example("overlapped_collective_seconds", on_four_gpus("fsdp"), 3 / 4 * 3 * 2 * P / 80e9 + 12 * 3e-6),
     Example("overlapped_collective_seconds", on_four_gpus("ddp"), 2 * (3 / 4 * 2 * P / 80e9 + 4 * 3e-6)),
     Example("contended_collective_seconds", on_four_gpus("ddp"), (3 / 4 * 2 * P / 80e9 + 4 * 3e-6) / 2),

@@ -122,6 +122,7 @@ class TracedStep:
             "kbit_upcast": self.row["method"] == "qlora" and self.precision.autocast,
             "keeps_logits": self.row["keep_outputs"] == "True",
             "kbit_keeps_inputs": self.row.get("old_bnb") == "True",
+            "reentrant_checkpointing": self.row["reentrant"] == "True",
             "optimizer_loops": self.row["optimizer"] == "adamw_loop",
             "optimizer_temporary_states": 1.0 if self.row["optimizer"] == "adamw" else 0.0,
         }
