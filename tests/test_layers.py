@@ -23,7 +23,7 @@ LAYERS = (
 """Rooms of the package, lowest layer first; rooms of one layer may use each other."""
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 SOLVER_LIBRARY = "ortools"
-ARRAY_ROOMS = {"estimator", "solver", "rules"}
+ARRAY_ROOMS = {"estimator", "measured", "solver", "rules"}
 """Rooms that compute with arrays."""
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 

@@ -205,10 +205,10 @@ def attention_seconds(
     """Seconds per optimizer step of attention: `attention_flops` over the rate of the stack's kernel.
 
     rate = matrix rate x share of the kernel on this GPU x s / (s + ramp): short sequences fill few tiles. Eager
-    attention multiplies at the matrix rate; what its scores move is in `elementwise_seconds`.
+    attention's batched products are taken to reach no more; what its scores move is in `elementwise_seconds`.
     Source: published speeds of FlashAttention 1 to 3, fitted (catalogs/efficiency.yaml).
     Valid for: head sizes of 64 to 128.
     Error: see docs/accuracy.md.
     """
     flops: float = call(attention_flops, workload, locals())
-    return flops / attention_rate(workload, gpu, stack, compute_dtype, attention)
+    return flops / attention_rate(workload, gpu, stack, compute_dtype)

@@ -20,11 +20,12 @@ def plain_dtype(compute_dtype: str) -> str:
     return "bf16" if compute_dtype == "fp8" else compute_dtype
 
 
-def attention_rate(workload: Workload, gpu: Gpu, stack: Stack, compute_dtype: str, attention: str) -> float:
-    """FLOP/s of attention with the stack's kernel, or written out."""
+def attention_rate(workload: Workload, gpu: Gpu, stack: Stack, compute_dtype: str) -> float:
+    """FLOP/s of attention with the stack's kernel.
+
+    Written out its products are batched ones as narrow as a head, which are taken to reach no more.
+    """
     rate = matmul_rate(gpu, plain_dtype(compute_dtype))
-    if attention == "eager":
-        return rate
     seen = min(workload.sequence_length, workload.architecture.sliding_window or workload.sequence_length)
     return rate * gpu.speed.attention[stack.attention_kernel] * seen / (seen + gpu.speed.attention_ramp_tokens)
 

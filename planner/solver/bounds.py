@@ -39,7 +39,6 @@ WORK = tuple(
     for each in (block_flops, expert_flops, head_flops, tile_flops, attention_flops, elementwise_bytes, loss_bytes)
 )
 """What every GPU has to do in a step, whatever it is; a bound of the time is each at the GPU's own rate."""
-HEAD, ATTENTION = 2, 4
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class FamilyBounds:
         """Seconds of this GPU for each unit of each kind of work."""
         dtype = self.family.compute_dtype
         blocks, plain = matmul_rate(gpu, dtype), matmul_rate(gpu, plain_dtype(dtype))
-        fused = attention_rate(world.workload, gpu, self.family.stack, dtype, "flash")
+        fused = attention_rate(world.workload, gpu, self.family.stack, dtype)
         written, moved = write_rate(gpu), streaming_rate(gpu)
         experts = blocks * gpu.speed.expert_fraction
         costs = 1 / blocks, 1 / experts, 1 / plain, gpu.speed.tile_elements / plain, 1 / fused, 1 / written, 1 / moved
@@ -161,13 +160,9 @@ def _bounds(
 
 
 def _work(world: World, decisions: dict[str, Any], shape: tuple[int, ...], memo: Memo, grid: Hashable) -> Table:
-    """Amounts of `WORK`; eager attention counts with the head, at the rate of multiplications."""
+    """Amounts of `WORK`."""
     values = [np.broadcast_to(memo.value(term, world.workload, decisions, grid), shape) for term in WORK]
-    amounts = np.stack(values, axis=-1).astype(float)
-    if decisions["attention"] == "eager":
-        amounts[..., HEAD] += amounts[..., ATTENTION]
-        amounts[..., ATTENTION] = 0.0
-    return amounts
+    return np.stack(values, axis=-1).astype(float)
 
 
 def _phases(

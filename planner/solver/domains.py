@@ -144,7 +144,7 @@ def activation_choices(stack: Stack, world: World) -> list[ActivationChoice]:
     """All activation choices of a stack, simplest first; kernels that are dominated everywhere are left out.
 
     sdpa needs no more memory and no more time than flash (equal in the model, and simpler) or eager (scores are
-    materialised), term by term, so the others are only considered where sdpa is not allowed.
+    materialised), in every resource, so the others are only considered where sdpa is not allowed.
     """
     search = world.scenario.search
     attentions = allowed(search, "attention", decisions.ATTENTIONS, stack.attentions)

@@ -116,14 +116,21 @@ def test_peaks_are_dense() -> None:
         assert gpu.int8_tops is None or gpu.int8_tops < (4.01 if gpu.name.startswith("RTX") else 2.1) * fp16 / 1e12
 
 
-def test_measured_rate_is_below_the_peak() -> None:
-    """What was measured with real matrix products is less than what is published."""
-    measured = [gpu for gpu in CATALOG.gpus if gpu.measured_bf16_tflops is not None]
-    assert measured
-    for gpu in measured:
-        assert gpu.bf16_tflops is not None
-        assert gpu.measured_bf16_tflops is not None
-        assert 0.4 * gpu.bf16_tflops < gpu.measured_bf16_tflops < gpu.bf16_tflops
+def test_every_gpu_has_a_speed() -> None:
+    """Of its own, of a relative of the catalog, or of all; what was measured is near what is published."""
+    names = {gpu.name for gpu in CATALOG.gpus}
+    for entry in CATALOG.speeds.gpus:
+        assert entry.gpu in names
+        assert entry.like in names | {""}
+    for gpu in CATALOG.gpus:
+        assert 0.5 < gpu.speed.matmul_fraction < 1.25
+        assert 0.9 < gpu.speed.correction < 1.1
+
+
+def test_a_gpu_that_nobody_measured_is_less_certain() -> None:
+    """Its spread is larger, whether it has a relative or not."""
+    measured, related, unknown = (CATALOG.gpu(name).speed.spread for name in ("H100 SXM", "H800 SXM", "T4"))
+    assert measured < related == unknown
 
 
 def test_nominal_memory_is_marked() -> None:

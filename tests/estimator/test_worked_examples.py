@@ -241,8 +241,8 @@ EXAMPLES = (
         LORA | CHECKPOINTED,
         16 * (6 * 122_880 + 4 * 64_000 + 8 * 14_848 - 2 * 4 * 4 * 64 + 4.5 * 4_096),
     ),
-    # DoRA: a unit matrix through every adapter, 2 x 4 x in x (in + out), once per micro-batch; in x (in + out) of a block:
-    # 64 x (128 + 96 + 96 + 128 + 160 + 160) + 96 x 160.
+    # DoRA: a unit matrix through every adapter, 2 x 4 x in x (in + out), once per micro-batch; in a block
+    # in x (in + out) is 64 x (128 + 96 + 96 + 128 + 160 + 160) + 96 x 160.
     Example("step_flops", LORA, LORA_FLOPS + 4 * 8 * (64 * 768 + 96 * 160), job(dora=True)),
     # Routers of 64 x 8 and two of eight experts, each as large as the MLP of 18,432.
     Example("step_flops", {}, FULL_FLOPS + 16 * 6 * 4 * (512 + 18_432), job(MIXTURE)),
@@ -266,7 +266,7 @@ EXAMPLES = (
     # fp8 multiplies the blocks twice as fast.
     Example("multiplication_seconds", {"compute_dtype": "fp8"}, BLOCK_FLOPS / (2 * RATE) + (HEAD_FLOPS + TILES) / RATE),
     Example("attention_seconds", {}, CORE_FLOPS / CORE_RATE),
-    Example("attention_seconds", {"attention": "eager"}, 16 * 3 * 8_192 / RATE),
+    Example("attention_seconds", {"attention": "eager"}, 16 * 3 * 8_192 / CORE_RATE),
     Example("elementwise_bytes", {}, WRITTEN),
     Example("elementwise_seconds", {}, 2 * WRITTEN / STREAM),
     # The toy stack's loss holds 10 bytes per logit forward and 12 backward, each written and read.

@@ -117,6 +117,12 @@ class Ask:
         return self.gpu.memory_bytes - self.scenario.limits.gpu_memory_reserve_bytes
 
     @property
+    def slower(self) -> float:
+        """What a deadline counts, as a multiple of what is expected."""
+        confidence = self.scenario.limits.deadline_confidence
+        return math.exp(max(0.0, quantile(confidence)) * self.gpu.speed.spread)
+
+    @property
     def deadline_seconds(self) -> float:
         return self.scenario.limits.deadline_seconds or math.inf
 
@@ -429,7 +435,8 @@ class Oracle:
         Where memory is what is minimised, the GPU's own is no limit.
         """
         plans, ask = self.plans, self.ask
-        in_time = plans.seconds <= ask.deadline_seconds * (1 + slack)
+        counted = plans.seconds * ask.slower
+        in_time = counted <= ask.deadline_seconds * (1 + slack)
         mask = in_time & (plans.cost <= ask.budget * (1 + slack) + slack)
         return mask if objective == "memory" else mask & (plans.peak_bytes <= ask.capacity_bytes)
 
