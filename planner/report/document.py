@@ -9,14 +9,12 @@ from typing import Any
 from planner.catalog import Offer
 from planner.estimator.estimate import Estimate
 from planner.report import facts
-from planner.report.words import cost_parts
 from planner.solver.answer import Answer, Binding, Change, Relaxation, Rival, Shortfall
 from planner.solver.candidate import Candidate
 from planner.solver.given import Evaluation
 from planner.solver.world import World
 
 Document = dict[str, Any]
-SMALLEST_AMOUNT = Decimal("0.000001")
 NOT_OFFERED = "nobody offers it at the prices allowed: give your own price under offers"
 
 
@@ -68,16 +66,17 @@ def estimate_document(best: Candidate, world: World) -> Document:
         "training_hours": estimate.training_seconds / 3600,
         "lost_hours": estimate.lost_seconds / 3600,
         "checkpoint_interval_hours": estimate.checkpoint_interval_seconds / 3600,
+        "billed_hours": estimate.billed_seconds / 3600,
+        "download_bytes": estimate.charges.downloaded_bytes,
         **(_costs(best, world) if best.plan.offer.is_priced else dict.fromkeys(("cost", "cost_parts", "price"))),
     }
 
 
 def _costs(best: Candidate, world: World) -> Document:
     estimate = best.estimate
-    _, startup, training, lost = cost_parts(estimate.cost, estimate.startup_cost, estimate.lost_cost, SMALLEST_AMOUNT)
     return {
         "cost": _money(estimate.cost, world),
-        "cost_parts": {"training": float(training), "startup": float(startup), "lost": float(lost)},
+        "cost_parts": {name: float(part) for name, part in estimate.cost_parts.items()},
         "price": _price(best.plan.offer, world),
     }
 
@@ -109,12 +108,14 @@ def _memory(estimate: Estimate) -> Document:
 
 
 def _price(offer: Offer, world: World) -> Document:
-    as_of = world.scenario.as_of
+    as_of, tariff = world.scenario.as_of, world.tariff(offer)
     return {
         "amount": _amount(offer.price_per_gpu_hour),
         "currency": offer.currency,
         "provider": offer.provider,
         "kind": offer.kind,
+        "billing_unit_seconds": tariff.billing_unit_seconds,
+        "minimum_seconds": tariff.minimum_seconds,
         "observed": offer.observed.isoformat(),
         "age_days": offer.age_days(as_of),
         "stale": offer.is_stale(as_of),
