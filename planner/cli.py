@@ -154,6 +154,7 @@ class CatalogName(StrEnum):
     gpus = "gpus"
     models = "models"
     offers = "offers"
+    providers = "providers"
     stacks = "stacks"
 
 
@@ -436,9 +437,11 @@ def formulas(
             console.print_page(formulas_page(chosen, width=console.page_width()))
 
 
-@app.command("catalog", help=CATALOG_HELP, short_help="List GPUs, models, offers or stacks.", no_args_is_help=True)
+@app.command(
+    "catalog", help=CATALOG_HELP, short_help="List GPUs, models, offers, providers or stacks.", no_args_is_help=True
+)
 def list_catalog(
-    name: Annotated[CatalogName, typer.Argument(metavar="CATALOG", help="gpus, models, offers or stacks.")],
+    name: Annotated[CatalogName, typer.Argument(metavar="CATALOG", help="gpus, models, offers, providers or stacks.")],
     search: Annotated[list[str] | None, typer.Argument(metavar="SEARCH", help="Words to look for.")] = None,
     output: FormatOption = Format.text,
     as_of: AsOfOption = None,

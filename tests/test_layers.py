@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "planner"
 LAYERS = (
-    ("units", "errors"),
+    ("units", "unit_prices", "errors"),
     ("catalog", "decisions"),
     ("scenario", "rules", "estimator"),
     ("solver",),

@@ -229,3 +229,15 @@ def test_the_deadline_binds_and_costs_money(answer_of: AnswerOf) -> None:
     assert "deadline" in limits_that_bind(answer)
     assert cost_of(unhurried) < cost_of(answer)
     assert unhurried.best.estimate.hours > answer.best.estimate.hours
+
+
+def test_a_reservation_is_dear_for_one_run(answer_of: AnswerOf) -> None:
+    """A week at a lower price costs more than an hour by the second, unless the reservation is there already."""
+    answer = answer_of("8b-whole-bill")
+    assert plan_of(answer).offer.kind == "on-demand"
+    assert answer.best is not None
+    assert all(answer.best.estimate.cost_parts[part] > 0 for part in ("storage", "egress", "tax"))
+    held = tuple(each.model_copy(update={"held": True}) for each in answer.world.scenario.offers)
+    holder = solve(answer.world.relaxed(offers=held), explain=False)
+    assert plan_of(holder).offer.kind == "reserved"
+    assert cost_of(holder) < cost_of(answer)

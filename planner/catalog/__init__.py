@@ -1,4 +1,4 @@
-"""What exists: GPU types, offers, models, training stacks and exchange rates, every number with its source."""
+"""What exists: GPU types, offers, models, providers, training stacks, exchange rates; every number with its source."""
 
 from planner.catalog.architecture import Architecture
 from planner.catalog.currency import Currencies, UnknownCurrencyError
@@ -6,6 +6,7 @@ from planner.catalog.gpu import Gpu
 from planner.catalog.load import Catalog, load_catalog
 from planner.catalog.names import UnknownNameError, fold, resolve
 from planner.catalog.offer import Offer, duplicate_offers
+from planner.catalog.provider import Provider
 from planner.catalog.stack import Stack
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Currencies",
     "Gpu",
     "Offer",
+    "Provider",
     "Stack",
     "UnknownCurrencyError",
     "UnknownNameError",

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from planner.catalog.architecture import Architecture
 from planner.catalog.currency import Currencies
 from planner.catalog.gpu import Gpu
-from planner.catalog.names import by_folded_name, resolve
+from planner.catalog.names import by_folded_name, fold, resolve
 from planner.catalog.offer import Offer, duplicate_offers
+from planner.catalog.provider import Provider
 from planner.catalog.record import Record
 from planner.catalog.speed import Speeds
 from planner.catalog.spread import Spreads
@@ -24,7 +25,7 @@ from planner.catalog.stack import Stack
 from planner.errors import CatalogError
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
-AnyNamed = TypeVar("AnyNamed", Gpu, Architecture, Stack)
+AnyNamed = TypeVar("AnyNamed", Gpu, Architecture, Stack, Provider)
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,32 @@ class Catalog:
         _refuse_duplicates(path, offers)
         _refuse_unknown(path, "GPU", [offer.gpu for offer in offers], {gpu.name for gpu in self.gpus})
         _refuse_unknown(path, "currency", [offer.currency for offer in offers], set(self.currencies.codes))
-        return offers
+        return tuple(self.with_terms(offer) for offer in offers)
+
+    @cached_property
+    def providers(self) -> tuple[Provider, ...]:
+        """How providers bill, of `providers.yaml`, in file order; `offers` joins them to the offers."""
+        path = self.directory / "providers.yaml"
+        providers = _named(path, Provider)
+        prices = [each.price for provider in providers for each in (provider.storage, provider.egress) if each]
+        _refuse_unknown(path, "currency", [price.currency for price in prices], set(self.currencies.codes))
+        return providers
+
+    @cached_property
+    def _providers_by_name(self) -> dict[str, Provider]:
+        return by_folded_name(self.providers)
+
+    def with_terms(self, offer: Offer) -> Offer:
+        """An offer with the billing, storage and egress of its provider, as far as it has none of its own."""
+        provider = self._providers_by_name.get(fold(offer.provider))
+        if provider is None:
+            return offer
+        terms = {
+            "billing": offer.billing or provider.billing_of(offer.instance),
+            "storage": offer.storage or provider.storage,
+            "egress": offer.egress or provider.egress,
+        }
+        return offer.model_copy(update=terms)
 
     def gpu(self, text: str) -> Gpu:
         """The GPU that `text` names. Error: UnknownNameError."""

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from planner.catalog.names import fold
+from planner.catalog.provider import Billing, Egress, Storage
 from planner.catalog.record import SourcedRecord
 
 STALE_AFTER_DAYS = 90
@@ -21,7 +22,8 @@ class Offer(SourcedRecord):
     `price_per_gpu_hour` is in `currency`. `gpus_per_node` is the largest number of GPUs of one machine; a `divisible`
     offer also rents 1, 2, 4, ... of them at the same price per GPU. `observed` is the day on which the price was seen
     at the provider (the earliest possible one where the source gives a period); `retrieved` is when we read the
-    source. Blank capacities were not published: they are not checked, and the report says so.
+    source. Blank capacities were not published: they are not checked, and the report says so. `billing`, `storage` and
+    `egress` are those of the provider unless the offer has its own; None if they are not known.
     """
 
     provider: str
@@ -41,6 +43,11 @@ class Offer(SourcedRecord):
     observed: date
     observed_as: str = Field(default="", description="the date as the source gives it, if it is not a day")
     quality: str
+    term_seconds: float | None = Field(default=None, gt=0, description="of a reserved offer: the time that is paid for")
+    held: bool = Field(default=False, description="whether the reservation is there already and paid for anyway")
+    billing: Billing | None = None
+    storage: Storage | None = None
+    egress: Egress | None = None
 
     @property
     def name(self) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 
-from planner.catalog.currency import Currencies
 from planner.decisions import Plan
-from planner.estimator.cost import job_cost
+from planner.estimator.cost import Charges, Tariff
 from planner.estimator.duration import checkpoint_interval_seconds, job_seconds, startup_seconds, step_seconds
 from planner.estimator.formula import evaluate
-from planner.estimator.host import disk_bytes
+from planner.estimator.host import disk_bytes, result_bytes
 from planner.estimator.levels import fit_probability
 from planner.estimator.memory import host_memory, memory, peak, required_memory, whole_bytes
 from planner.estimator.uncertainty import Peak, interval, slow_factor, speed_reach, spread_bytes
@@ -52,9 +52,10 @@ class Estimate:
     lost_seconds: float
     """Saving, lost work and restarts."""
     checkpoint_interval_seconds: float
-    cost: Decimal
-    startup_cost: Decimal
-    lost_cost: Decimal
+    charges: Charges
+    """What the plan is charged: the cost as a function of its seconds."""
+    cost_parts: dict[str, Decimal]
+    """Part -> amount in millionths, by the names of `cost.PARTS`; not numbers where no price is known."""
     currency: str
     tokens_per_second: float
     """Of all GPUs together, while training."""
@@ -79,15 +80,23 @@ class Estimate:
         return self.seconds / 3600
 
     @property
-    def training_cost(self) -> Decimal:
-        """Cost of the steps alone: the three parts add up to `cost`."""
-        return self.cost - self.startup_cost - self.lost_cost
+    def cost(self) -> Decimal:
+        """Cost of the whole job: the sum of its parts."""
+        return sum(self.cost_parts.values(), Decimal(0))
+
+    @property
+    def cost_interval(self) -> tuple[Decimal, Decimal]:
+        """What the job costs if it takes as little, and as much, time as the ends of its 90% interval."""
+        return self.charges.cost(self.seconds / self.speed_reach), self.charges.cost(self.seconds * self.speed_reach)
+
+    @property
+    def billed_seconds(self) -> float:
+        """Machine time that is paid for."""
+        return self.charges.billed_seconds(self.seconds)
 
 
-def estimate(
-    workload: Workload, plan: Plan, *, currencies: Currencies, currency: str, reserve_bytes: int = 0
-) -> Estimate:
-    """Evaluate every formula for one plan."""
+def estimate(workload: Workload, plan: Plan, *, tariff: Tariff, currency: str, reserve_bytes: int = 0) -> Estimate:
+    """Evaluate every formula for one plan; `tariff` is what its offer charges, in `currency`."""
     phases = memory(workload, plan)
     phase, peak_bytes = peak(phases)
     capacity = plan.gpu.memory_bytes - reserve_bytes
@@ -95,10 +104,11 @@ def estimate(
     seconds = job_seconds(workload, plan, step)
     startup = float(evaluate(startup_seconds, workload, plan))
     training = workload.steps * step
-    price = price_per_gpu_hour(plan, currencies, currency)
     host = plan.offer.host_ram_gib_per_gpu
     disk = plan.offer.disk_gib
     lost = seconds - startup - training
+    stored = whole_bytes(evaluate(disk_bytes, workload, plan))
+    charges = Charges(tariff, plan.gpus, stored, math.ceil(evaluate(result_bytes, workload, plan)))
     return Estimate(
         memory=phases,
         peak_phase=phase,
@@ -109,7 +119,7 @@ def estimate(
         capacity_bytes=capacity,
         host_memory=host_memory(workload, plan),
         host_capacity_bytes=None if host is None else int(host * plan.gpus_per_node * GIB),
-        disk_bytes=whole_bytes(evaluate(disk_bytes, workload, plan)),
+        disk_bytes=stored,
         disk_capacity_bytes=None if disk is None else int(disk * GIB),
         step_seconds=step,
         step_parts=parts,
@@ -118,16 +128,10 @@ def estimate(
         training_seconds=training,
         lost_seconds=lost,
         checkpoint_interval_seconds=checkpoint_interval_seconds(workload, plan),
-        cost=job_cost(price, gpus=plan.gpus, seconds=seconds),
-        startup_cost=job_cost(price, gpus=plan.gpus, seconds=startup),
-        lost_cost=job_cost(price, gpus=plan.gpus, seconds=lost),
+        charges=charges,
+        cost_parts=charges.parts(seconds, startup, lost),
         currency=currency,
         tokens_per_second=workload.tokens_per_step / step,
         speed_reach=speed_reach(plan.gpu),
         counted_seconds=seconds * slow_factor(workload, plan.gpu),
     )
-
-
-def price_per_gpu_hour(plan: Plan, currencies: Currencies, currency: str) -> Decimal:
-    """The offer's price in the currency of the answer."""
-    return currencies.convert(plan.offer.price_per_gpu_hour, plan.offer.currency, currency)

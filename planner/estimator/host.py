@@ -14,6 +14,8 @@ CHECKPOINT_WEIGHT_BYTES = 2.0
 """Models are published in 16 bit."""
 KEPT_CHECKPOINTS = 2
 """The last one and the one being written."""
+DATA_BYTES_PER_TOKEN = 4.0
+"""A token as a 32-bit number. An assumption of the planner."""
 SYSTEM_BYTES = 8 * 2**30
 """Operating system, Python and data loaders. An assumption of the planner."""
 
@@ -101,15 +103,32 @@ def loading_bytes(workload: Workload, *, gpus_per_node: int) -> float:
 
 @formula
 def disk_bytes(workload: Workload, *, method: str) -> float:
-    """Bytes of disk of the node that saves: published weights and two training checkpoints.
+    """Bytes of disk of the node that saves: published weights, two training checkpoints and the data.
 
-    2 P + 2 x saved, see `saved_bytes`.
-    Source: file sizes.
+    2 P + 2 x saved + 4 x tokens of the data set, see `saved_bytes`.
+    Source: file sizes; tokens as 32-bit numbers, which is also about what their text takes in English.
     Valid for: one shared or first node writes.
     Error: not measured.
     """
     published = CHECKPOINT_WEIGHT_BYTES * workload.architecture.parameters
-    return published + KEPT_CHECKPOINTS * saved_bytes(workload, method)
+    data = DATA_BYTES_PER_TOKEN * workload.data_tokens
+    return published + KEPT_CHECKPOINTS * saved_bytes(workload, method) + data
+
+
+@formula
+def result_bytes(workload: Workload, *, method: str) -> float:
+    """Bytes of what is downloaded at the end: the trained parameters in 16 bit, or a whole training checkpoint.
+
+    2 x trained parameters; with `download: checkpoint` 14 x trained parameters; with `download: nothing` 0.
+    Source: file sizes.
+    Valid for: adapters or all weights, saved once.
+    Error: not measured.
+    """
+    if workload.download == "nothing":
+        return 0.0
+    if workload.download == "checkpoint":
+        return saved_bytes(workload, method)
+    return workload.trainable_parameters(method) * CHECKPOINT_WEIGHT_BYTES
 
 
 def saved_bytes(workload: Workload, method: str) -> float:

@@ -43,6 +43,10 @@ class Workload:
     """Pieces of layers per GPU of an interleaved pipeline; 1 = not interleaved."""
     evaluation_micro_batch: int | None = None
     """Sequences per GPU while evaluating; None = evaluated like a training step: its micro-batch, its loss."""
+    data_tokens: int = 0
+    """Tokens of the data set, once."""
+    download: str = "weights"
+    """What is downloaded at the end: weights, checkpoint or nothing."""
 
     @property
     def tokens_per_step(self) -> int:

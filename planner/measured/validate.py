@@ -9,6 +9,7 @@ from typing import Any
 
 from planner.catalog import Architecture, Catalog
 from planner.errors import InputError, Problem
+from planner.estimator.cost import Tariff
 from planner.estimator.estimate import estimate
 from planner.estimator.levels import CACHED, CONTEXT, largest_phase, measured_peaks
 from planner.estimator.step import varying_fragment_bytes
@@ -146,7 +147,7 @@ Listener = Callable[[str], None]
 def predict(row: MeasuredRow, catalog: Catalog, architectures: Mapping[str, Architecture]) -> Prediction:
     """The estimate of the row's own plan, by the same formulas as any other plan. Error: InexpressibleError."""
     workload, plan = measured_plan(row, catalog, architectures)
-    found = estimate(workload, plan, currencies=catalog.currencies, currency=CURRENCY)
+    found = estimate(workload, plan, tariff=Tariff(plan.offer.price_per_gpu_hour), currency=CURRENCY)
     speed = found.tokens_per_second / plan.gpus
     by_level = measured_peaks(workload, plan, found.memory, plan.gpu.memory_bytes)
     peaks = {

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from planner.catalog import Architecture, Catalog, Gpu, Offer, Stack, fold
+from planner.catalog import Architecture, Catalog, Gpu, Offer, Provider, Stack, fold
 from planner.catalog.offer import STALE_AFTER_DAYS
 from planner.catalog.record import Record
 from planner.report.page import Page
-from planner.units import GIB, Money, format_count, format_price
+from planner.units import GIB, Money, format_count, format_price, format_seconds
 
 Row = list[str]
 MARK = "!"
@@ -141,6 +141,20 @@ def _offer_row(offer: Offer, today: date) -> Row:
     return [offer.provider, what, offer.kind, size, price, seen]
 
 
+def _provider_row(provider: Provider, _: date) -> Row:
+    """Billing units, minima and prices; a dash where nothing is known."""
+    units = dict.fromkeys(format_seconds(each.unit_seconds) for each in provider.billing)
+    least = dict.fromkeys(
+        f"{each.instance_prefix} {format_seconds(each.minimum_seconds)}".strip()
+        for each in provider.billing
+        if each.minimum_seconds
+    )
+    storage, egress = provider.storage, provider.egress
+    free = f"{egress.free_gb} GB" if egress and egress.free_gb else "-"
+    kept, sent = (f"{storage.price}/month" if storage else "-"), (str(egress.price) if egress else "-")
+    return [provider.name, ", ".join(units) or "-", ", ".join(least) or "-", kept, sent, free]
+
+
 LISTINGS: dict[str, Listing] = {
     "gpus": Listing(
         lambda catalog: catalog.gpus,
@@ -164,6 +178,13 @@ LISTINGS: dict[str, Listing] = {
         right=(3, 4),
         shrink=(1, 0),
         group=lambda offer: str(offer.gpu),
+    ),
+    "providers": Listing(
+        lambda catalog: catalog.providers,
+        lambda provider: (provider.name, *provider.aliases),
+        ["provider", "unit", "at least", "storage", "egress", "free/month"],
+        _provider_row,
+        right=(5,),
     ),
     "stacks": Listing(
         lambda catalog: catalog.stacks,

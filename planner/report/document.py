@@ -9,14 +9,12 @@ from typing import Any
 from planner.catalog import Offer
 from planner.estimator.estimate import Estimate
 from planner.report import facts
-from planner.report.words import cost_parts
 from planner.solver.answer import Answer, Binding, Change, Relaxation, Rival, Shortfall
 from planner.solver.candidate import Candidate
 from planner.solver.given import Evaluation
 from planner.solver.world import World
 
 Document = dict[str, Any]
-SMALLEST_AMOUNT = Decimal("0.000001")
 NOT_OFFERED = "nobody offers it at the prices allowed: give your own price under offers"
 
 
@@ -75,22 +73,28 @@ def estimate_document(best: Candidate, world: World) -> Document:
         "training_hours": estimate.training_seconds / 3600,
         "lost_hours": estimate.lost_seconds / 3600,
         "checkpoint_interval_hours": estimate.checkpoint_interval_seconds / 3600,
+        "billed_hours": estimate.billed_seconds / 3600,
+        "download_bytes": estimate.charges.downloaded_bytes,
         **(_costs(best, world) if best.plan.offer.is_priced else dict.fromkeys(UNPRICED)),
     }
 
 
 def _interval(value: float, estimate: Estimate) -> Document:
-    """The 90% interval of a speed, a duration or a cost."""
+    """The 90% interval of a speed or a duration."""
     return {"low": value / estimate.speed_reach, "high": value * estimate.speed_reach}
+
+
+def _cost_interval(estimate: Estimate) -> Document:
+    low, high = estimate.cost_interval
+    return {"low": float(low), "high": float(high)}
 
 
 def _costs(best: Candidate, world: World) -> Document:
     estimate = best.estimate
-    _, startup, training, lost = cost_parts(estimate.cost, estimate.startup_cost, estimate.lost_cost, SMALLEST_AMOUNT)
     return {
         "cost": _money(estimate.cost, world),
-        "cost_interval": _interval(float(estimate.cost), estimate),
-        "cost_parts": {"training": float(training), "startup": float(startup), "lost": float(lost)},
+        "cost_interval": _cost_interval(estimate),
+        "cost_parts": {name: float(part) for name, part in estimate.cost_parts.items()},
         "price": _price(best.plan.offer, world),
     }
 
@@ -122,12 +126,14 @@ def _memory(estimate: Estimate) -> Document:
 
 
 def _price(offer: Offer, world: World) -> Document:
-    as_of = world.scenario.as_of
+    as_of, tariff = world.scenario.as_of, world.tariff(offer)
     return {
         "amount": _amount(offer.price_per_gpu_hour),
         "currency": offer.currency,
         "provider": offer.provider,
         "kind": offer.kind,
+        "billing_unit_seconds": tariff.billing_unit_seconds,
+        "minimum_seconds": tariff.minimum_seconds,
         "observed": offer.observed.isoformat(),
         "age_days": offer.age_days(as_of),
         "stale": offer.is_stale(as_of),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from planner.report import facts, words
+from planner.report.money import Assumption
 from planner.report.page import Page
 from planner.solver.answer import Answer
 from planner.solver.candidate import Candidate
 from planner.solver.world import World
 from planner.units import Money, format_bytes, format_count, format_price, format_seconds
 
-NOT_MODELLED = "data loading, storage and traffic prices, minimum rental times, availability of machines"
+NOT_MODELLED = "data loading, discounts for volume, availability of machines"
 
 
 def proof_section(page: Page, answer: Answer, *, details: bool) -> None:
@@ -80,8 +81,7 @@ def known_section(
         shown = f"{len(ages)} of {len(sources)} used here STALE: more than 90 days old, the oldest {max(ages)} days"
         page.labelled("prices", shown, "yellow")
     page.labelled("not modelled", NOT_MODELLED)
-    if details:
-        _assumptions(page, world, best)
+    _assumptions(page, world, best, details=details)
 
 
 def memory_evidence(best: Candidate) -> str:
@@ -107,13 +107,19 @@ def time_evidence(best: Candidate, spread_source: str) -> str:
     )
 
 
-def _assumptions(page: Page, world: World, best: Candidate | None) -> None:
+def _assumptions(page: Page, world: World, best: Candidate | None, *, details: bool) -> None:
+    """Everything assumed, with its source; without `details` those of time and money, without source."""
+    known = list(facts.assumptions(world, best))
+    if not details:
+        named = (f"{each.key} {_assumed(each)}" for each in known if not each.is_of_memory)
+        page.labelled("assumed", f"{', '.join(named)} (sources: --details)")
+        return
     page.heading("Assumed")
-    for each in facts.assumptions(world, best):
+    for each in known:
         page.labelled(each.key, f"{_assumed(each)} ({each.source})", cells=28)
 
 
-def _assumed(assumption: facts.Assumption) -> str:
+def _assumed(assumption: Assumption) -> str:
     """The value as a person would write it."""
     value, unit = assumption.value, assumption.unit
     if isinstance(value, str):
@@ -130,9 +136,14 @@ def prices_section(page: Page, answer: Answer) -> None:
     page.heading("Prices used")
     for each in facts.price_sources(answer):
         amount = format_price(Money(each.amount, each.currency))
-        subject = f"{each.gpu}, {each.name}" if each.gpu else each.name
-        page.paragraph(f"{subject}: {amount} {dated(each)}", "yellow" if each.is_stale else "", indent="  ")
+        shown = f"{each.gpu}, {each.name}: {amount} {dated(each)}" if each.gpu else rate_text(each)
+        page.paragraph(shown, "yellow" if each.is_stale else "", indent="  ")
         page.paragraph(each.source, "dim", indent="    ")
+
+
+def rate_text(rate: facts.PriceSource) -> str:
+    """`1 CNY = 0.147033 USD of 2026-05-08, 199 days old: STALE`."""
+    return f"{rate.name} = {rate.amount} {rate.currency} {dated(rate)}"
 
 
 def dated(source: facts.PriceSource) -> str:

@@ -13,26 +13,17 @@ from planner.decisions import Plan
 from planner.estimator import duration
 from planner.estimator.estimate import Estimate
 from planner.estimator.links import ASSUMED_NETWORK_GBIT_S
+from planner.report.money import Assumption, money_assumptions
 from planner.scenario.model import DEFAULT_DEADLINE_CONFIDENCE, DEFAULT_OOM_RISK
+from planner.scenario.tariff import OWN_VALUE, currencies_of
 from planner.solver.alternatives import broken_limits
 from planner.solver.answer import Answer, Binding, Change, Shortfall
 from planner.solver.candidate import Candidate
 from planner.solver.world import World
 
-OWN_VALUE = "given in the scenario"
 ASSUMED = "an assumption of the planner"
 TIGHT_FRACTION = 0.95
 """A limit of which this much is used binds, as far as the numbers can tell."""
-
-
-@dataclass(frozen=True)
-class Assumption:
-    """One value that no data sheet states for this run: `key` is that of the scenario where it can be set there."""
-
-    key: str
-    value: float | str
-    unit: str
-    source: str
 
 
 @dataclass(frozen=True)
@@ -60,6 +51,8 @@ def assumptions(world: World, best: Candidate | None) -> Iterator[Assumption]:
     yield from _job_assumptions(world)
     if best is not None:
         yield from _plan_assumptions(best.plan, best.estimate, world)
+        if best.plan.offer.is_priced:
+            yield from money_assumptions(world, best)
 
 
 def _job_assumptions(world: World) -> Iterator[Assumption]:
@@ -121,7 +114,8 @@ def sources_of(world: World, offers: Iterable[Offer]) -> list[PriceSource]:
     """The prices of offers, as far as they are known, then the rates that convert them."""
     priced = dict.fromkeys(offer for offer in offers if offer.is_priced)
     prices = [price_source(offer, world.scenario.as_of) for offer in priced]
-    return [*prices, *_rates(world, {each.currency for each in prices})]
+    used = {code for offer in priced for code in currencies_of(offer, world.scenario.money)}
+    return [*prices, *_rates(world, used)]
 
 
 def _candidates(answer: Answer) -> Iterator[Candidate]:

@@ -22,6 +22,15 @@ from planner.report.json_schema import (
     share,
 )
 
+COST_PARTS = {
+    "training": "Machine time of the steps, in the currency of cost.",
+    "startup": "Machine time of the start-up.",
+    "lost": "Machine time of saving, lost work and restarts.",
+    "unused": "Machine time that is billed beside: the last billing unit's rest, a minimum, a term.",
+    "storage": "Weights, checkpoints and data, as long as the machines are rented.",
+    "egress": "Download of the result.",
+    "tax": "Tax on everything else.",
+}
 LIMITS = ("gpu_memory", "host_memory", "disk", "deadline", "budget", "max_gpus")
 UNITS_OF_LIMITS = "Bytes for memory and disk, seconds for deadline, money for budget, else a count."
 
@@ -152,7 +161,7 @@ def _estimate(*, always_priced: bool = True) -> Schema:
     priced = (lambda schema: schema) if always_priced else nullable
     resources = {**OVERLAPPED, "serial": SERIAL}
     step = {name: _terms("Seconds by term.", terms, amount("seconds")) for name, terms in resources.items()}
-    parts = dict.fromkeys(("training", "startup", "lost"), amount("in the currency of cost"))
+    parts = {name: of("number", meaning) for name, meaning in COST_PARTS.items()}
     return closed(
         "What the plan needs, how long it takes and what it costs.",
         **_memory_keys(),
@@ -176,6 +185,8 @@ def _estimate(*, always_priced: bool = True) -> Schema:
         training_hours=amount("Steps alone."),
         lost_hours=amount("Saving, lost work and restarts."),
         checkpoint_interval_hours=amount("Time between two saved checkpoints."),
+        billed_hours=amount("Machine time that is paid for: whole billing units, at least a minimum or a term."),
+        download_bytes=count("Bytes that are downloaded at the end."),
         cost=priced(reference("money")),
         cost_interval=priced(reference("interval")),
         cost_parts=priced(closed("Parts that add up to cost.", **parts)),
@@ -200,6 +211,8 @@ def _price() -> Schema:
         currency=of("string", "The offer's currency, ISO 4217."),
         provider=of("string", "Who rents it out."),
         kind=one_of("Kind of price.", *kinds),
+        billing_unit_seconds=count("Time is billed in whole units of so many seconds."),
+        minimum_seconds=amount("The least time that is billed; of a reservation its term."),
         **_dated(),
     )
 

@@ -13,6 +13,7 @@ from planner.report.evidence import (
     notes_section,
     prices_section,
     proof_section,
+    rate_text,
     size_of_job,
 )
 from planner.report.infeasible import infeasible_report
@@ -167,18 +168,38 @@ def time_section(page: Page, best: Candidate, *, details: bool) -> None:
 def cost_section(page: Page, world: World, best: Candidate) -> None:
     """What the parts of the time cost, and at which price."""
     estimate, offer, currency = best.estimate, best.plan.offer, world.scenario.currency
-    total, *parts = words.cost_parts(estimate.cost, estimate.startup_cost, estimate.lost_cost)
-    startup, training, lost = (f"{part:,.2f}" for part in parts)
-    shown = f"{startup} start-up + {training} training + {lost} saving and interruptions"
-    page.heading("Cost", f"{words.money(total, currency)} = {shown}")
-    low, high = float(total) / estimate.speed_reach, float(total) * estimate.speed_reach
-    page.labelled("range", f"{low:,.2f} to {words.money(Decimal(high), currency)} (9 of 10 such runs)")
+    page.heading("Cost", _sum(estimate.cost_parts, currency))
+    low, high = estimate.cost_interval
+    page.labelled("range", f"{low:,.2f} to {words.money(high, currency)} (9 of 10 such runs)")
     source = facts.price_source(offer, world.scenario.as_of)
     converted = ""
     if offer.currency != currency:
         converted = f" ({words.money(world.price_per_gpu_hour(offer), currency)})"
     page.labelled("price", f"{words.price(offer)}{converted} {dated(source)}", "yellow" if source.is_stale else "")
     page.labelled("source", source.source)
+    page.labelled("billing", billing(world, best))
+    for rate in facts.sources_of(world, [offer]):
+        if rate.kind == "rate":
+            page.labelled("rate", f"{rate_text(rate)}: {rate.source}", "yellow" if rate.is_stale else "")
+
+
+def _sum(parts: dict[str, Decimal], currency: str) -> str:
+    """`$2.50 = 0.08 start-up + 2.40 training + ...`: parts of less than half a cent are left out, but for the usual."""
+    cents = words.cost_parts(parts)
+    shown = [name for name in words.COST_PARTS if cents[name] or name in words.ALWAYS_SHOWN]
+    terms = " + ".join(f"{cents[name]:,.2f} {words.COST_PARTS[name]}" for name in shown)
+    return f"{words.money(sum(cents.values(), Decimal(0)), currency)} = {terms}"
+
+
+def billing(world: World, best: Candidate) -> str:
+    """In which units time is billed, how much that is, and what a reservation commits to."""
+    offer, tariff, estimate = best.plan.offer, world.tariff(best.plan.offer), best.estimate
+    unit = words.billing_unit(tariff.billing_unit_seconds)
+    text = f"{unit}, {format_seconds(estimate.billed_seconds)} of each machine"
+    if offer.kind == "reserved":
+        return f"{text}; {words.reservation(offer)}"
+    least = f"at least {format_seconds(tariff.minimum_seconds)}" if tariff.minimum_seconds else ""
+    return f"{text}; {least}" if least else text
 
 
 def _limits_section(page: Page, answer: Answer) -> None:

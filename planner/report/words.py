@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 from planner.catalog import Offer
 from planner.decisions import Plan
@@ -26,6 +26,17 @@ SPLIT_BY_SHARDING = {
     "fsdp": "weights, gradients and optimizer states",
     "hsdp": "weights, gradients and optimizer states",
 }
+COST_PARTS = {
+    "startup": "start-up",
+    "training": "training",
+    "lost": "saving and interruptions",
+    "unused": "billed but not used",
+    "storage": "storage",
+    "egress": "download",
+    "tax": "tax",
+}
+"""In the order of reports."""
+ALWAYS_SHOWN = ("startup", "training", "lost")
 CENT = Decimal("0.01")
 VERBS = {"deadline": "takes", "budget": "costs"}
 
@@ -75,16 +86,38 @@ def money(amount: Decimal | float, currency: str) -> str:
     return format_money(Money(exact, currency))
 
 
-def cost_parts(
-    total: Decimal, startup: Decimal, lost: Decimal, unit: Decimal = CENT
-) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-    """Total, start-up, training and losses in whole units; the three parts add up to the total.
+def cost_parts(parts: dict[str, Decimal], unit: Decimal = CENT) -> dict[str, Decimal]:
+    """Parts of a cost in whole units that add up to their sum in whole units; each is off by less than a unit.
 
-    >>> [str(each) for each in cost_parts(Decimal("2.506"), Decimal("0.344"), Decimal("0.101"))]
-    ['2.51', '0.34', '2.07', '0.10']
+    >>> parts = {"training": Decimal("2.061"), "startup": Decimal("0.344"), "lost": Decimal("0.101")}
+    >>> {name: str(each) for name, each in cost_parts(parts).items()}
+    {'training': '2.06', 'startup': '0.35', 'lost': '0.10'}
     """
-    total, startup, lost = (each.quantize(unit, rounding=ROUND_HALF_UP) for each in (total, startup, lost))
-    return total, startup, total - startup - lost, lost
+    total = sum(parts.values(), Decimal(0)).quantize(unit, rounding=ROUND_HALF_UP)
+    whole = {name: each.quantize(unit, rounding=ROUND_FLOOR) for name, each in parts.items()}
+    missing = int((total - sum(whole.values())) / unit)
+    rests = sorted(parts, key=lambda name: whole[name] - parts[name])
+    return {name: each + unit * (name in rests[:missing]) for name, each in whole.items()}
+
+
+def billing_unit(seconds: int) -> str:
+    """`by the second`, `by the minute`, `in units of 10 min`.
+
+    >>> billing_unit(1), billing_unit(3600), billing_unit(600)
+    ('by the second', 'by the hour', 'in units of 10 min')
+    """
+    return {1: "by the second", 60: "by the minute", 3600: "by the hour"}.get(
+        seconds, f"in units of {format_seconds(seconds)}"
+    )
+
+
+def reservation(offer: Offer) -> str:
+    """What a reserved price commits to."""
+    if offer.held:
+        return "the reservation is held already, so that only the hours of the job count"
+    if offer.term_seconds is None:
+        return "no term is given, so that it counts as a reservation that is held already"
+    return f"a reservation for {format_seconds(offer.term_seconds)}, all of which is paid for"
 
 
 def quantity(limit: str, value: float, currency: str) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import date
+from decimal import Decimal
 from typing import Any, Literal
 
 from planner.catalog.architecture import Architecture
 from planner.catalog.offer import Offer
+from planner.unit_prices import UnitPrice
 from planner.units import Money
 
 
@@ -36,6 +38,8 @@ class Job:
     sequence_length: int
     global_batch: int
     """Sequences per optimizer step."""
+    epochs: int = 1
+    """Passes over the data."""
     padded_samples: int | None = None
     """Samples of all epochs if each is padded to one sequence; None if the data are packed into full sequences."""
     evaluation_micro_batch: int | None = None
@@ -47,6 +51,11 @@ class Job:
         if self.padded_samples is not None:
             return self.padded_samples
         return ceil_div(self.tokens, self.sequence_length)
+
+    @property
+    def data_tokens(self) -> int:
+        """Tokens of the data set, once."""
+        return ceil_div(self.tokens, self.epochs)
 
     @property
     def steps(self) -> int:
@@ -154,6 +163,22 @@ class Assumptions:
 
 
 @dataclass(frozen=True)
+class MoneyTerms:
+    """What is paid beside the price of GPUs; None is what the offer's provider publishes, or nothing."""
+
+    storage: UnitPrice | None = None
+    """Price of keeping weights, checkpoints and data for a month."""
+    egress: UnitPrice | None = None
+    """Price of downloading the result."""
+    download: str = "weights"
+    """What is downloaded at the end: weights (of what was trained), checkpoint (with optimizer states) or nothing."""
+    tax_fraction: Decimal | None = None
+    """Tax on all of it; prices are without tax."""
+    billing_unit_seconds: int | None = None
+    """Unit in which rented time is billed."""
+
+
+@dataclass(frozen=True)
 class Scenario:
     """Everything that the solver needs to know of what the user asks."""
 
@@ -174,6 +199,7 @@ class Scenario:
     catalog_offers: bool = True
     """Whether the catalog's offers count too."""
     assumptions: Assumptions = Assumptions()
+    money: MoneyTerms = MoneyTerms()
     nodes: int | None = None
     """Machines of a given plan, if it states them."""
     notes: tuple[str, ...] = ()
@@ -197,7 +223,7 @@ class Scenario:
         `scenario.replace(prefer="time", gpu=("H100 SXM",), deadline_seconds=7200.0)`. TypeError for unknown names.
         """
         inner = {}
-        for part in ("job", "search", "limits", "assumptions"):
+        for part in ("job", "search", "limits", "assumptions", "money"):
             value = getattr(self, part)
             own = {each.name: changes.pop(each.name) for each in fields(value) if each.name in changes}
             if own:

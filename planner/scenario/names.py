@@ -14,11 +14,13 @@ from planner.catalog.names import fold
 from planner.decisions import LORA_MODULES
 from planner.errors import InputError, did_you_mean
 from planner.scenario.fields import Fault, FieldError, Parsed, Reading, parse_text
+from planner.unit_prices import UnitPrice
 from planner.units import Money, shown
 
 CONFIG = "config.json"
 
 Entry = TypeVar("Entry")
+Priced = TypeVar("Priced", Money, UnitPrice)
 
 
 class NamedModel(NamedTuple):
@@ -66,10 +68,10 @@ def parse_currency(value: object, reading: Reading) -> str:
     return code
 
 
-def in_known_currency(parse: Callable[[object], Money], *examples: str) -> Parsed:
-    """An amount of money that `parse` reads, in a currency with an exchange rate."""
+def in_known_currency(parse: Callable[[object], Priced], *examples: str) -> Parsed:
+    """An amount of money, or a price, that `parse` reads, in a currency with an exchange rate."""
 
-    def convert(value: object, reading: Reading) -> Money:
+    def convert(value: object, reading: Reading) -> Priced:
         money = parse(value)
         parse_currency(money.currency, reading)
         return money

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from planner.catalog import duplicate_offers
 from planner.catalog.offer import Offer
+from planner.catalog.provider import Billing
 from planner.errors import InputError, Problem
 from planner.scenario.fields import Reading
-from planner.scenario.model import Assumptions, Job, Limits, Lora, Scenario, Search
+from planner.scenario.model import Assumptions, Job, Limits, Lora, MoneyTerms, Scenario, Search
+from planner.scenario.money_schema import MoneySchema
 from planner.scenario.plan import narrowed, plan_problems
 from planner.scenario.schema import AssumptionsSchema, JobSchema, LimitsSchema, OfferSchema, ScenarioSchema
 from planner.scenario.search_schema import SearchSchema
@@ -25,6 +28,7 @@ def resolve_scenario(written: ScenarioSchema, document: Document, reading: Readi
     problems = [
         *_data_problems(written.job, document),
         *_offer_problems(offers, document),
+        *_currency_problems(written, document),
         *plan_problems(search, written, known, document),
     ]
     if problems:
@@ -38,10 +42,11 @@ def resolve_scenario(written: ScenarioSchema, document: Document, reading: Readi
         search=narrowed(search, written, known),
         limits=_limits(written.limits),
         prefer=written.prefer,
-        currency=written.currency or (budget.currency if budget else "USD"),
+        currency=written.currency or written.money.currency or (budget.currency if budget else "USD"),
         offers=offers,
         catalog_offers=written.catalog_offers,
         assumptions=_assumptions(written.assumptions),
+        money=_money(written.money),
         nodes=written.plan.nodes if written.plan else None,
     )
     return scenario.replace(notes=tuple(_notes(scenario, written, reading)))
@@ -56,6 +61,7 @@ def _job(written: JobSchema) -> Job:
         tokens=_tokens(written),
         sequence_length=written.sequence_length,
         global_batch=written.global_batch,
+        epochs=written.data.epochs,
         padded_samples=None if samples is None or written.data.packing else samples * epochs,
         evaluation_micro_batch=written.evaluation_micro_batch,
     )
@@ -94,18 +100,42 @@ def _assumptions(written: AssumptionsSchema) -> Assumptions:
     )
 
 
+def _money(written: MoneySchema) -> MoneyTerms:
+    """The same terms under names with units."""
+    unit = written.billing_unit
+    return MoneyTerms(
+        storage=written.storage,
+        egress=written.egress,
+        download=written.download,
+        tax_fraction=written.tax,
+        billing_unit_seconds=None if unit is None else int(unit),
+    )
+
+
 def _offer(written: OfferSchema, file: str, reading: Reading) -> Offer:
     """A price of the user's own as an offer like those of the catalog."""
-    given = written.model_dump(exclude={"price", "observed"})
-    return Offer(
+    given = written.model_dump(exclude={"price", "observed", "billing_unit", "minimum", "term"})
+    own: dict[str, Any] = {"source": f"your own price in {Path(file).name}", "retrieved": reading.as_of}
+    offer = Offer(
         **given,
+        **own,
+        term_seconds=written.term,
         price_per_gpu_hour=written.price.amount,
         currency=written.price.currency,
         observed=written.observed or reading.as_of,
-        retrieved=reading.as_of,
-        source=f"your own price in {Path(file).name}",
         quality="given in the scenario",
     )
+    known = reading.catalog.with_terms(offer)
+    if written.billing_unit is None and written.minimum is None:
+        return known
+    before = known.billing or Billing(unit_seconds=1, **own)
+    billing = Billing(
+        unit_seconds=int(written.billing_unit or before.unit_seconds),
+        minimum_seconds=int(written.minimum or before.minimum_seconds),
+        is_own=True,
+        **own,
+    )
+    return known.model_copy(update={"billing": billing})
 
 
 def _data_problems(job: JobSchema, document: Document) -> Iterator[Problem]:
@@ -117,6 +147,14 @@ def _data_problems(job: JobSchema, document: Document) -> Iterator[Problem]:
     if not data.packing and (data.tokens_per_sample or 0) > job.sequence_length:
         message = f"samples of {data.tokens_per_sample} tokens do not fit into sequences of {job.sequence_length}"
         yield document.problem(("job", "data", "packing"), message, "Pack them, or use longer sequences")
+
+
+def _currency_problems(written: ScenarioSchema, document: Document) -> Iterator[Problem]:
+    """Two currencies of one answer."""
+    both = written.currency, written.money.currency
+    if all(both) and both[0] != both[1]:
+        message = f"{both[1]}, but currency says {both[0]}"
+        yield document.problem(("money", "currency"), message, "Give one of them")
 
 
 def _offer_problems(offers: tuple[Offer, ...], document: Document) -> Iterator[Problem]:

@@ -26,7 +26,8 @@ from planner.scenario.fields import (
     whole,
 )
 from planner.scenario.model import DEFAULT_DEADLINE_CONFIDENCE, DEFAULT_OOM_RISK
-from planner.scenario.names import NamedModel, in_known_currency, parse_currency, parse_model
+from planner.scenario.money_schema import BillingUnit, CurrencyCode, MoneySchema
+from planner.scenario.names import NamedModel, in_known_currency, parse_model
 from planner.scenario.plan_schema import PlanSchema
 from planner.scenario.search_schema import MOST_SEQUENCES, Flag, GpuName, SearchSchema
 from planner.units import (
@@ -210,6 +211,23 @@ class OfferSchema(Section):
     observed: Annotated[date, Parsed(parse_observed, _DAY)] | None = Field(
         default=None, description="Day of the price; left out = as_of."
     )
+    billing_unit: BillingUnit | None = Field(
+        default=None, description="Unit in which time is billed; left out = the provider's, or by the second."
+    )
+    minimum: Duration | None = Field(default=None, description="The least time that is billed.", examples=["1h"])
+    term: Duration | None = Field(
+        default=None, description="Of a reserved price: the time that is paid for.", examples=["30 days"]
+    )
+    held: Flag = Field(
+        default=False, description="Of a reserved price: whether you hold it already, so that only hours used count."
+    )
+
+    @field_validator("term", "held")
+    @classmethod
+    def _of_a_reservation(cls, value: float | bool | None, info: ValidationInfo) -> float | bool | None:
+        if value and "kind" in info.data and info.data["kind"] != "reserved":
+            raise FieldError(Fault(f"goes with kind: reserved only, not with {info.data['kind']}"))
+        return value
 
 
 class AssumptionsSchema(Section):
@@ -258,11 +276,16 @@ class ScenarioSchema(Section):
     prefer: Annotated[Literal["cost", "time"], one_of(("cost", "time"))] = Field(
         default="cost", description="What to minimise first."
     )
-    currency: Annotated[str, Parsed(parse_currency, {"type": "string", "pattern": "^[A-Za-z]{3}$"})] | None = Field(
+    currency: CurrencyCode | None = Field(
         default=None, description="Currency of the answer; left out = that of the budget, or USD."
     )
     assumptions: AssumptionsSchema = Field(
         default_factory=AssumptionsSchema, description="What you know better than the planner."
+    )
+    money: MoneySchema = Field(
+        default_factory=MoneySchema,
+        description="What is paid beside the price of GPUs: storage, traffic, tax.",
+        examples=[{"storage": "0.08 USD/GB/month", "egress": "0.09 USD/GB", "tax": "19%"}],
     )
 
     @field_validator("catalog_offers")

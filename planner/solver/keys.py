@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from planner.catalog import Gpu, Offer
 from planner.estimator.duration import lost_fraction, startup_seconds
 from planner.estimator.estimate import GIB
-from planner.estimator.host import disk_bytes
+from planner.estimator.host import disk_bytes, result_bytes
+from planner.estimator.memory import whole_bytes
 from planner.solver.bounds import FamilyBounds
 from planner.solver.candidate import COST_ROUNDING, LIMIT_TOLERANCE
+from planner.solver.charges import ChargeTable, charge_table, joined_charges
 from planner.solver.domains import counts_of
 from planner.solver.legality import legal
 from planner.solver.world import World
@@ -24,7 +27,7 @@ from planner.solver.world import World
 class Keys:
     """Equally long arrays, one element a key: where its offer, family and schedule are, and its amounts.
 
-    A job with step seconds s takes `fixed_seconds` + `factor` x s seconds and costs `price` for each of them. The
+    A job with step seconds s takes `fixed_seconds` + `factor` x s seconds, and costs what `charges` make of them. The
     bounds are what no plan with this key is below.
     """
 
@@ -34,7 +37,7 @@ class Keys:
     gpus: NDArray[np.int64]
     fixed_seconds: NDArray[np.float64]
     factor: NDArray[np.float64]
-    price: NDArray[np.float64]
+    charges: ChargeTable
     seconds_bound: NDArray[np.float64]
     cost_bound: NDArray[np.float64]
     peak_bound: NDArray[np.float64]
@@ -60,7 +63,12 @@ def keys_of(world: World, gpu: Gpu, offers: Sequence[Offer], bounds: Sequence[Fa
         for place, offer in enumerate(offers):
             machine = _machine(world, gpu, offer, bounds[numbers[0]])
             parts.append(_keys(world, machine, place, np.array(numbers), step, peak))
-    return Keys(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Keys)))
+    columns = {
+        each.name: np.concatenate([getattr(part, each.name) for part in parts])
+        for each in fields(Keys)
+        if each.name != "charges"
+    }
+    return Keys(**columns, charges=joined_charges([part.charges for part in parts]))
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ class _Machine:
     gpus: NDArray[np.int64]
     fixed_seconds: float
     factor: NDArray[np.float64]
-    price: NDArray[np.float64]
+    charges: ChargeTable
     deadline_seconds: float
 
 
@@ -87,9 +95,15 @@ def _machine(world: World, gpu: Gpu, offer: Offer, family: FamilyBounds) -> _Mac
         gpus=gpus,
         fixed_seconds=startup_seconds(world.workload, offer=offer, method=method),
         factor=world.workload.steps * (1 + np.asarray(lost)),
-        price=float(world.price_per_gpu_hour(offer)) / 3600 * gpus,
+        charges=charge_table(world.tariff(offer), gpus, *_sizes(world, method)),
         deadline_seconds=world.expected_deadline_seconds(gpu),
     )
+
+
+def _sizes(world: World, method: str) -> tuple[int, int]:
+    """Bytes that are stored and bytes that are downloaded, as in the estimate."""
+    stored = whole_bytes(disk_bytes(world.workload, method=method))
+    return stored, math.ceil(result_bytes(world.workload, method=method))
 
 
 def whole_plan(gpu: Gpu, offer: Offer, bounds: FamilyBounds, rows: NDArray[np.int64]) -> dict[str, Any]:
@@ -101,7 +115,7 @@ def whole_plan(gpu: Gpu, offer: Offer, bounds: FamilyBounds, rows: NDArray[np.in
 
 def _no_keys() -> Keys:
     whole, real = np.zeros(0, dtype=np.int64), np.zeros(0)
-    return Keys(*(whole,) * 4, *(real,) * 6)
+    return Keys(*(whole,) * 4, *(real,) * 2, ChargeTable(*(real,) * 5), *(real,) * 3)
 
 
 def _keys(
@@ -114,7 +128,7 @@ def _keys(
 ) -> Keys:
     """Keys of one offer and of families with the same schedules and method: `step` is families x schedules."""
     seconds = machine.fixed_seconds + machine.factor * step
-    cost = seconds * machine.price
+    cost = machine.charges.cost(seconds)
     in_time = seconds <= machine.deadline_seconds * (1 + LIMIT_TOLERANCE)
     within = np.isfinite(step) & machine.supplied & in_time & (cost <= world.budget + COST_ROUNDING)
     family, schedule = np.nonzero(within)
@@ -125,7 +139,7 @@ def _keys(
         gpus=machine.gpus[schedule],
         fixed_seconds=np.full(len(family), machine.fixed_seconds),
         factor=machine.factor[schedule],
-        price=machine.price[schedule],
+        charges=machine.charges[schedule],
         seconds_bound=seconds[within],
         cost_bound=cost[within],
         peak_bound=peak[within],

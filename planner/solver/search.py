@@ -23,7 +23,7 @@ from planner.solver.block import Rows, activation_rows, fitting, joined, state_r
 from planner.solver.bounds import FamilyBounds
 from planner.solver.candidate import COST_ROUNDING, Candidate, Objective, Resolution, amount_of, amounts_in_steps, steps
 from planner.solver.keys import Keys, keys_of, whole_plan
-from planner.solver.model import PARTS, BlockModel, Outcome, Scales
+from planner.solver.model import PARTS, Billed, BlockModel, Outcome, Scales
 from planner.solver.tabulate import HOST_COLUMN, MEMORY
 from planner.solver.world import World
 
@@ -162,8 +162,10 @@ class MachineSearch:
     def _scales(self, keys: Keys, limit: float) -> tuple[Scales, Scales]:
         """What a second of a step is worth in money and in time, the objective first, with its cut-off."""
         cutoffs = {"cost": np.inf, "time": np.inf, self.objective: limit}
-        fixed, rate = keys.fixed_seconds * keys.price, keys.factor * keys.price
-        cost = Scales(fixed, rate, self.world.budget + COST_ROUNDING, cutoffs["cost"], self.resolution.cost)
+        charges = keys.charges
+        billed = Billed(charges, keys.fixed_seconds, keys.factor)
+        fixed, rate = charges.fee + keys.fixed_seconds * charges.rate, keys.factor * charges.rate
+        cost = Scales(fixed, rate, self.world.budget + COST_ROUNDING, cutoffs["cost"], self.resolution.cost, billed)
         deadline = self.world.expected_deadline_seconds(self.gpu)
         hours = Scales(keys.fixed_seconds, keys.factor, deadline, cutoffs["time"], self.resolution.seconds)
         return (hours, cost) if self.objective == "time" else (cost, hours)
@@ -196,7 +198,7 @@ class MachineSearch:
         step = bounds.row_seconds(self.world, self.gpu, keys.schedule)
         amount = keys.fixed_seconds[:, None] + keys.factor[:, None] * step
         if self.objective == "cost":
-            amount = amount * keys.price[:, None]
+            amount = keys.charges[:, None].cost(amount)
         return fits & (amount <= limit)
 
     @property
@@ -270,6 +272,9 @@ class MachineSearch:
         seconds = float(keys.fixed_seconds[key] + keys.factor[key] * busiest)
         if abs(seconds - estimate.seconds) > TOLERANCE * seconds:
             raise DisagreementError(f"time: the model added up {seconds} s, the estimator {estimate.seconds} s")
+        charged = [float(keys.charges[[key]].cost(seconds * (1 + sign * TOLERANCE))[0]) for sign in (-1, 1)]
+        if not charged[0] - COST_ROUNDING <= float(estimate.cost) <= charged[1] + COST_ROUNDING:
+            raise DisagreementError(f"cost: the model expects {charged}, the estimator {estimate.cost}")
         if estimate.counted_seconds > self.world.deadline_seconds * (1 + TOLERANCE):
             raise DisagreementError("the chosen plan is late")
         if float(estimate.cost) > self.world.budget * (1 + TOLERANCE) + COST_ROUNDING:

@@ -9,11 +9,13 @@ from typing import Any
 
 from planner.catalog import Catalog, Gpu, Offer, Stack
 from planner.decisions import Plan
+from planner.estimator.cost import Tariff
 from planner.estimator.estimate import Estimate, estimate
 from planner.estimator.levels import measured_peaks
 from planner.estimator.uncertainty import Peak, slow_factor
 from planner.estimator.workload import Workload
 from planner.scenario.model import Scenario
+from planner.scenario.tariff import tariff_of
 
 UNLIMITED_BYTES = 2**50
 
@@ -47,6 +49,8 @@ class World:
             evaluation_micro_batch=job.evaluation_micro_batch,
             oom_risk=self.scenario.limits.oom_risk,
             deadline_confidence=self.scenario.limits.deadline_confidence,
+            data_tokens=job.data_tokens,
+            download=self.scenario.money.download,
         )
 
     @cached_property
@@ -103,6 +107,10 @@ class World:
         """An offer's price in the scenario's currency."""
         return self.catalog.currencies.convert(offer.price_per_gpu_hour, offer.currency, self.scenario.currency)
 
+    def tariff(self, offer: Offer) -> Tariff:
+        """Everything that an offer charges, in the scenario's currency."""
+        return tariff_of(offer, self.scenario, self.catalog.currencies)
+
     def measured_peaks(self, plan: Plan, found: Estimate) -> dict[str, Peak]:
         """What a measurement of the plan would show, level by level."""
         return measured_peaks(self.workload, plan, found.memory, plan.gpu.memory_bytes)
@@ -112,7 +120,7 @@ class World:
         return estimate(
             self.workload,
             plan,
-            currencies=self.catalog.currencies,
+            tariff=self.tariff(plan.offer),
             currency=self.scenario.currency,
             reserve_bytes=self._reserve_bytes,
         )

@@ -16,7 +16,7 @@ from toy import LORA, MIXED, MIXTURE, MODEL, PLAN, QLORA, SHARDINGS, job
 
 from planner.decisions import ATTENTIONS, CHECKPOINTINGS, LOSSES, OFFLOADS, OPTIMIZERS
 from planner.estimator.activations import activation_bytes
-from planner.estimator.cost import job_cost
+from planner.estimator.cost import PARTS, Charges, Tariff, rental_cost
 from planner.estimator.duration import OVERLAPPED, SERIAL, job_seconds
 from planner.estimator.formula import REGISTRY, call, scope
 from planner.estimator.gradients import gradient_bytes
@@ -62,7 +62,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "checkpointing": CHECKPOINTINGS,
     "loss": LOSSES,
 }
-FORMULAS = {name: formula for name, formula in REGISTRY.items() if name != "job_cost"}
+FORMULAS = {name: formula for name, formula in REGISTRY.items() if not name.endswith("_cost")}
 MEMORY: dict[str, Formula] = {term.__name__: term for terms in (*PHASES.values(), HOST) for term in terms.values()}
 TIME: dict[str, Formula] = {term.__name__: term for terms in (*OVERLAPPED.values(), SERIAL) for term in terms.values()}
 LONG_LIVED = (weight_bytes, adapter_bytes, master_bytes, optimizer_state_bytes, gradient_bytes)
@@ -260,8 +260,57 @@ def test_more_steps_take_longer(plan: dict[str, Any], steps: int, more: int, ste
 @given(price=st.decimals("0.01", "1000", places=2), gpus=st.integers(1, 512), seconds=st.integers(1, 10**7))
 def test_cost_is_proportional_to_the_price(price: Decimal, gpus: int, seconds: int) -> None:
     """Twice the price, twice the cost, to the last digit kept (a millionth)."""
-    once, twice = (job_cost(each, gpus=gpus, seconds=float(seconds)) for each in (price, 2 * price))
+    once, twice = (rental_cost(each, gpus=gpus, seconds=float(seconds)) for each in (price, 2 * price))
     assert abs(twice - 2 * once) <= Decimal("0.000001")
+
+
+@st.composite
+def charges(draw: st.DrawFn) -> Charges:
+    """What a plan may be charged: any unit, minimum, storage, traffic and tax."""
+    return Charges(
+        Tariff(
+            price_per_gpu_hour=draw(st.decimals("0.01", "1000", places=2)),
+            billing_unit_seconds=draw(st.sampled_from((1, 60, 600, 3600, 86400))),
+            minimum_seconds=draw(st.sampled_from((0, 60, 3600, 30 * 86400))),
+            storage_per_byte_month=draw(st.decimals(0, 1, places=3)) / 10**9,
+            egress_per_byte=draw(st.decimals(0, 1, places=3)) / 10**9,
+            free_egress_bytes=draw(st.sampled_from((0, 10**11))),
+            tax_fraction=draw(st.decimals(0, 1, places=2)),
+        ),
+        gpus=draw(st.integers(1, 512)),
+        stored_bytes=draw(st.integers(0, 10**13)),
+        downloaded_bytes=draw(st.integers(0, 10**12)),
+    )
+
+
+seconds_of_jobs = st.floats(1, 1e8, allow_nan=False)
+
+
+@few
+@given(charged=charges(), seconds=seconds_of_jobs, more=st.floats(0, 1e7))
+def test_a_longer_job_never_costs_less(charged: Charges, seconds: float, more: float) -> None:
+    """Whatever the units, minima, disks and taxes."""
+    assert charged.cost(seconds) <= charged.cost(seconds + more)
+
+
+@few
+@given(charged=charges(), seconds=seconds_of_jobs)
+def test_a_job_never_costs_less_than_price_times_hours(charged: Charges, seconds: float) -> None:
+    """What is billed is at least what is used."""
+    hours = Decimal(repr(seconds)) / 3600
+    net = (charged.tariff.price_per_gpu_hour * charged.gpus * hours).quantize(Decimal("0.000001"))
+    assert charged.cost(seconds) >= net
+    assert charged.billed_seconds(seconds) >= seconds
+
+
+@few
+@given(charged=charges(), seconds=seconds_of_jobs, startup=st.floats(0, 0.5), lost=st.floats(0, 0.5))
+def test_the_parts_of_a_cost_add_up(charged: Charges, seconds: float, startup: float, lost: float) -> None:
+    """To the last digit, each of them once; no part is negative, but for a millionth of rounding."""
+    parts = charged.parts(seconds, startup * seconds, lost * seconds)
+    assert tuple(parts) == PARTS
+    assert sum(parts.values()) == charged.cost(seconds)
+    assert all(each >= Decimal("-0.000003") for each in parts.values())
 
 
 def test_every_numeric_decision_of_a_formula_is_tried() -> None:

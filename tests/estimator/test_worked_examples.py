@@ -221,6 +221,11 @@ EXAMPLES = (
     Example("offloaded_activation_bytes", CHECKPOINTED | {"offload": "activations"}, 16 * 64 * 2 * 4),
     Example("loading_bytes", {"gpus_per_node": 4}, 8 * GIB + 4 * 2 * P),
     Example("disk_bytes", {}, 2 * P + 2 * 14 * P),
+    Example("disk_bytes", {}, 2 * P + 2 * 14 * P + 4 * 5_000, job(data_tokens=5_000)),
+    Example("result_bytes", {}, 2 * P),
+    Example("result_bytes", LORA, 2 * 14_848),
+    Example("result_bytes", LORA, 14 * 14_848, job(download="checkpoint")),
+    Example("result_bytes", {}, 0, job(download="nothing")),
     Example("step_flops", {}, FULL_FLOPS),
     Example("step_flops", LORA, LORA_FLOPS),
     Example("step_flops", QLORA, LORA_FLOPS),
@@ -378,9 +383,65 @@ def test_formula_gives_the_value_worked_out_by_hand(example: Example) -> None:
 
 def test_cost_is_gpus_times_hours_times_price() -> None:
     """8 GPUs for 1.5 hours at 2.50 cost 30."""
-    assert cost.job_cost(Decimal("2.50"), gpus=8, seconds=5400.0) == Decimal(30)
+    assert cost.rental_cost(Decimal("2.50"), gpus=8, seconds=5400.0) == Decimal(30)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "unit", "minimum", "amount"),
+    [
+        (5400.2, 1, 0, "10.802000"),  # 5,401 s
+        (5400.2, 60, 0, "10.920000"),  # 91 minutes
+        (5400.2, 3600, 0, "14.400000"),  # 2 hours
+        (30.0, 1, 60, "0.120000"),  # a minute
+        (5400.0, 3600, 7 * 86400, "1209.600000"),  # a week
+        (8 * 86400.5, 3600, 7 * 86400, "1389.600000"),  # 8 days and 4 seconds: 193 hours
+    ],
+)
+def test_time_is_billed_in_whole_units_and_at_least_a_minimum(
+    seconds: float, unit: int, minimum: int, amount: str
+) -> None:
+    """4 GPUs at 1.80: 7.20 an hour, 0.002 a second."""
+    billed = cost.rental_cost(
+        Decimal("1.80"), gpus=4, seconds=seconds, billing_unit_seconds=unit, minimum_seconds=minimum
+    )
+    assert billed == Decimal(amount)
+
+
+def test_storage_is_paid_by_the_share_of_a_month() -> None:
+    """100 GiB at 0.10 per GiB for a tenth of 730 hours cost 1."""
+    price = Decimal("0.10") / 2**30
+    assert cost.storage_cost(price, stored_bytes=100 * 2**30, seconds=73 * 3600.0) == Decimal(1)
+
+
+@pytest.mark.parametrize(("size", "amount"), [(150, "4.5"), (100, "0"), (20, "0")])
+def test_a_download_is_paid_beyond_what_is_free(size: int, amount: str) -> None:
+    """100 GB are free; each further one costs 9 cents."""
+    price = Decimal("0.09") / 10**9
+    paid = cost.egress_cost(price, downloaded_bytes=size * 10**9, free_bytes=100 * 10**9)
+    assert paid == Decimal(amount)
+
+
+def test_tax_is_a_share_of_the_rest() -> None:
+    """19% of 250.50."""
+    assert cost.tax_cost(Decimal("250.50"), tax_fraction=Decimal("0.19")) == Decimal("47.595")
+
+
+def test_the_parts_of_a_cost_worked_out_by_hand() -> None:
+    """2 GPUs at 1.80 for 1,000 s: 1.00, of which 1.20 is billed; a disk, 3 GB beyond the free one, 10% tax."""
+    tariff = cost.Tariff(
+        Decimal("1.80"), 600, 0, Decimal("0.073") / 10**9, Decimal("0.1") / 10**9, 10**9, Decimal("0.1")
+    )
+    charges = cost.Charges(tariff, gpus=2, stored_bytes=3600 * 10**9, downloaded_bytes=4 * 10**9)
+    # Storage: 3,600 GB x 0.073 x 1,200 s / (730 x 3,600 s) = 0.12. Net 1.20 + 0.12 + 0.30 = 1.62.
+    parts = {"training": "0.7", "startup": "0.2", "lost": "0.1", "unused": "0.2", "storage": "0.12", "egress": "0.3"}
+    expected = {name: Decimal(each) for name, each in (parts | {"tax": "0.162"}).items()}
+    assert charges.parts(1000.0, 200.0, 100.0) == expected
+    assert charges.cost(1000.0) == Decimal("1.782")
+    assert charges.billed_seconds(1000.0) == 1200.0
 
 
 def test_every_formula_has_a_worked_example() -> None:
     """A formula without a worked example fails here."""
-    assert {example.formula for example in EXAMPLES} | {"job_cost"} == set(REGISTRY)
+    of_money = {name for name in REGISTRY if name.endswith("_cost")}
+    assert of_money == {"rental_cost", "storage_cost", "egress_cost", "tax_cost"}
+    assert {example.formula for example in EXAMPLES} | of_money == set(REGISTRY)

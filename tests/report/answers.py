@@ -10,6 +10,7 @@ from typing import Any
 
 from planner.catalog import Offer, load_catalog
 from planner.decisions import Plan
+from planner.estimator.cost import PARTS, Charges, Tariff
 from planner.estimator.duration import OVERLAPPED, SERIAL
 from planner.estimator.estimate import Estimate
 from planner.estimator.memory import HOST, PHASES, peak
@@ -63,6 +64,7 @@ def estimate(*, hours: float, cost: str, capacity_gib: float = 79.6, scale: floa
     phase, peak_bytes = peak(phases)
     total = Decimal(cost)
     startup, lost = total / 10, total / 100
+    money = {**dict.fromkeys(PARTS, Decimal(0)), "training": total - startup - lost, "startup": startup, "lost": lost}
     parts = {name: dict.fromkeys(terms, 0.0) for name, terms in {**OVERLAPPED, "serial": SERIAL}.items()}
     parts["compute"]["multiplications"] = 20.0
     parts["launch"]["kernel_launches"] = 2.5
@@ -86,9 +88,8 @@ def estimate(*, hours: float, cost: str, capacity_gib: float = 79.6, scale: floa
         "training_seconds": hours * 3600 * 0.89,
         "lost_seconds": hours * 36,
         "checkpoint_interval_seconds": 900.0,
-        "cost": total,
-        "startup_cost": startup,
-        "lost_cost": lost,
+        "charges": Charges(Tariff(Decimal("2.40")), 1, 16 * GIB, 84_000_000),
+        "cost_parts": money,
         "currency": "USD",
         "tokens_per_second": 12_787.5,
         "speed_reach": 1.25,

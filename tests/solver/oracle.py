@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache, cached_property
 from itertools import product
 from typing import Any
@@ -23,12 +24,13 @@ from planner.decisions import Plan
 from planner.estimator.duration import OVERLAPPED, SERIAL, lost_fraction, startup_seconds
 from planner.estimator.estimate import Estimate, estimate
 from planner.estimator.formula import call, scope
-from planner.estimator.host import disk_bytes
+from planner.estimator.host import disk_bytes, result_bytes
 from planner.estimator.memory import HOST, PHASES
 from planner.estimator.uncertainty import DERIVED, KINDS, quantile
 from planner.estimator.workload import Workload
 from planner.rules import RULES, Rule, broken_rules
 from planner.scenario.model import Scenario
+from planner.scenario.tariff import tariff_of
 
 GIB = 2**30
 KIB = 1024
@@ -96,6 +98,8 @@ class Ask:
             known.startup_seconds,
             known.download_gbit_s,
             known.checkpoint_interval_seconds,
+            data_tokens=math.ceil(job.tokens / job.epochs),
+            download=self.scenario.money.download,
         )
 
     @property
@@ -133,14 +137,35 @@ class Ask:
             return math.inf
         return float(self.catalog.currencies.convert(budget.amount, budget.currency, self.scenario.currency))
 
-    def price_per_hour(self, offer: Offer) -> float:
-        converted = self.catalog.currencies.convert(offer.price_per_gpu_hour, offer.currency, self.scenario.currency)
-        return float(converted)
+    def converted(self, amount: Decimal, currency: str) -> Decimal:
+        return self.catalog.currencies.convert(amount, currency, self.scenario.currency)
+
+    def cost(self, offer: Offer, method: str, gpus: Numbers, seconds: Amounts) -> Amounts:
+        """As documented: price x GPUs x whole billing units, at least a minimum, then storage, download and tax."""
+        money, workload = self.scenario.money, self.workload
+        stated = offer.billing and (offer.billing.is_own or money.billing_unit_seconds is None)
+        unit = offer.billing.unit_seconds if offer.billing and stated else money.billing_unit_seconds or 1
+        minimum = offer.billing.minimum_seconds if offer.billing else 0
+        if offer.kind == "reserved":
+            minimum = 0 if offer.held else max(minimum, offer.term_seconds or 0)
+        whole = np.maximum(np.ceil(seconds / unit - 1e-9) * unit, seconds)
+        price = float(self.converted(offer.price_per_gpu_hour, offer.currency))
+        total = price * gpus * np.maximum(whole, minimum) / 3600
+        storage = money.storage or (offer.storage.price if offer.storage and offer.disk_gib is None else None)
+        if storage is not None:
+            per_byte = float(self.converted(storage.per_byte, storage.currency))
+            total = total + per_byte * math.ceil(disk_bytes(workload, method=method) / KIB) * KIB * whole / (730 * 3600)
+        free = offer.egress.free_bytes if offer.egress and money.egress is None else 0
+        egress = money.egress or (offer.egress.price if offer.egress else None)
+        if egress is not None:
+            per_byte = float(self.converted(egress.per_byte, egress.currency))
+            total = total + per_byte * max(0, math.ceil(result_bytes(workload, method=method)) - free)
+        taxed: Amounts = total * (1 + float(money.tax_fraction or 0))
+        return taxed
 
     def estimate(self, plan: Plan) -> Estimate:
-        return estimate(
-            self.workload, plan, currencies=self.catalog.currencies, currency=self.scenario.currency, reserve_bytes=0
-        )
+        tariff = tariff_of(plan.offer, self.scenario, self.catalog.currencies)
+        return estimate(self.workload, plan, tariff=tariff, currency=self.scenario.currency, reserve_bytes=0)
 
 
 def whole_numbers(ask: Ask, name: str) -> list[int]:
@@ -380,7 +405,7 @@ class Oracle:
         return {
             "peak_bytes": np.maximum.reduce(phases)[rows],
             "seconds": seconds,
-            "cost": self.ask.price_per_hour(names["offer"]) * gpus * seconds / 3600,
+            "cost": self.ask.cost(names["offer"], names["method"], gpus, seconds),
             "place": self._place(names, place, rows),
             "which": np.full(len(rows), choice),
             "rows": rows,

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from worlds import trials
 
 from planner.solver.block import Rows
-from planner.solver.model import LARGEST, PARTS, BlockModel, Outcome, Scales
+from planner.solver.charges import ChargeTable
+from planner.solver.model import LARGEST, PARTS, Billed, BlockModel, Outcome, Scales
 from planner.solver.tabulate import COLUMNS, HOST_COLUMN, MEMORY, PHASE_COUNT, RESOURCES, SERIAL_COLUMN
 
 KIB = 1024
@@ -120,6 +121,52 @@ def test_the_cutoff() -> None:
     states, activations = rows({SERIAL_COLUMN: 7.0}), rows({})
     assert chosen(solve(states, activations, first=scales(cutoff=7.0))) == (0, 0)
     assert chosen(solve(states, activations, first=scales(cutoff=6.9))) is None
+
+
+def billed(unit: float, rent: tuple[float, ...], minimum: float = 0.0, fee: float = 0.0, **more: float) -> Scales:
+    """Costs of keys that rent by whole units, one price a key."""
+    price = np.array(rent)
+    full = [np.full(len(price), each) for each in (0.0, fee, unit, minimum)]
+    charges = ChargeTable(price, *full)
+    zero, one = np.zeros(len(price)), np.ones(len(price))
+    limit, cutoff, step = (
+        more.get(name, default) for name, default in zip(AMOUNTS, (np.inf, np.inf, 0.01), strict=True)
+    )
+    return Scales(charges.fee, charges.rate, limit, cutoff, step, Billed(charges, zero, one))
+
+
+AMOUNTS = ("limit", "cutoff", "unit")
+
+
+def test_whole_billing_units_decide() -> None:
+    """61 s at 1.00 cost less than 62 s at 0.99, but by the minute two at 0.99 are cheaper than two at 1.00."""
+    states = rows({SERIAL_COLUMN: 61.0}, {SERIAL_COLUMN: 62.0}, keys=(0, 1))
+    activations = rows({}, {}, keys=(0, 1))
+    assert chosen(solve(states, activations, first=billed(1, (1.00, 0.99)))) == (0, 0)
+    assert chosen(solve(states, activations, first=billed(60, (1.00, 0.99)))) == (1, 1)
+
+
+def test_a_shorter_job_that_is_billed_alike_wins_by_its_time() -> None:
+    """Within the same unit costs are equal, and the second amount decides."""
+    states = rows({SERIAL_COLUMN: 59.0}, {SERIAL_COLUMN: 31.0}, {SERIAL_COLUMN: 61.0})
+    assert chosen(solve(states, rows({}), first=billed(60, (1.0,)))) == (1, 0)
+
+
+def test_a_minimum_makes_short_jobs_equal() -> None:
+    """Under a minimum of 100 s a fast row costs as much as a slow one; beyond it, time counts again."""
+    states = rows({SERIAL_COLUMN: 90.0}, {SERIAL_COLUMN: 20.0}, {SERIAL_COLUMN: 101.0})
+    coarse = scales(unit=1e3)
+    assert chosen(solve(states, rows({}), first=billed(1, (1.0,), 100.0), second=coarse)) == (0, 0)
+    assert chosen(solve(states, rows({}), first=billed(1, (1.0,)), second=coarse)) == (1, 0)
+
+
+def test_a_limit_on_the_bill_counts_whole_units() -> None:
+    """61 s by the minute cost 120: a budget of 119 is not enough, one of 120 is."""
+    states, activations = rows({SERIAL_COLUMN: 61.0}), rows({})
+    assert chosen(solve(states, activations, first=billed(60, (1.0,), limit=120.0))) == (0, 0)
+    assert chosen(solve(states, activations, first=billed(60, (1.0,), limit=119.9))) is None
+    assert chosen(solve(states, activations, first=billed(60, (1.0,), cutoff=119.9))) is None
+    assert chosen(solve(states, activations, first=billed(60, (1.0,), fee=5.0, limit=124.9))) is None
 
 
 def test_the_order_of_objectives() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,20 @@ def test_a_disagreement_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(World, "estimate", doubled)
     with pytest.raises(DisagreementError, match="time"):
+        solve(real("7b-qlora-4090"), explain=False)
+
+
+def test_a_cost_that_the_estimator_does_not_confirm_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cent more than the model's staircase makes of the seconds is a bug too."""
+    right = World.estimate
+
+    def dearer(world: World, plan: Any) -> Any:
+        found = right(world, plan)
+        more = {**found.cost_parts, "unused": found.cost_parts["unused"] + Decimal("0.01")}
+        return type(found)(**{**vars(found), "cost_parts": more})
+
+    monkeypatch.setattr(World, "estimate", dearer)
+    with pytest.raises(DisagreementError, match="cost"):
         solve(real("7b-qlora-4090"), explain=False)
 
 

@@ -17,7 +17,9 @@ from oracle import Ask, Oracle
 
 from planner.catalog import Catalog, Offer, load_catalog
 from planner.catalog.architecture import Architecture
-from planner.scenario.model import Assumptions, Job, Limits, Lora, Scenario, Search
+from planner.catalog.provider import Billing, Egress, Storage
+from planner.scenario.model import Assumptions, Job, Limits, Lora, MoneyTerms, Scenario, Search
+from planner.unit_prices import parse_storage_price, parse_traffic_price
 from planner.units import Money
 
 TODAY = date(2026, 11, 23)
@@ -74,6 +76,37 @@ def architectures(draw: st.DrawFn) -> Architecture:
 
 
 @st.composite
+def terms(draw: st.DrawFn) -> dict[str, Any]:
+    """How an offer bills: in coarse units, with minima, disks and traffic, or as it is used."""
+    if draw(st.booleans()):
+        return {}
+    unit, least = draw(st.sampled_from((1, 60, 3600, 600))), draw(st.sampled_from((0, 60, 3600, 200_000)))
+    storage, egress = draw(st.sampled_from((None, "0.1", "3"))), draw(st.sampled_from((None, "0", "0.09", "0.5")))
+    free = draw(st.sampled_from((0, 5)))
+    return {
+        "billing": Billing(unit_seconds=unit, minimum_seconds=least, is_own=draw(st.booleans()), **MADE_UP),
+        "storage": Storage(price=f"{storage} USD/GB/month", observed=TODAY, **MADE_UP) if storage else None,
+        "egress": Egress(price=f"{egress} CNY/GB", free_gb=free, observed=TODAY, **MADE_UP) if egress else None,
+        "term_seconds": draw(st.sampled_from((None, 86400.0))),
+        "held": draw(st.booleans()),
+    }
+
+
+@st.composite
+def money(draw: st.DrawFn) -> MoneyTerms:
+    """Nothing beside the offers', or terms of the scenario's own."""
+    if draw(st.booleans()):
+        return MoneyTerms()
+    return MoneyTerms(
+        storage=draw(st.sampled_from((None, parse_storage_price("0.2 USD/GB/month")))),
+        egress=draw(st.sampled_from((None, parse_traffic_price("0.05 EUR/GiB")))),
+        download=draw(st.sampled_from(("weights", "checkpoint", "nothing"))),
+        tax_fraction=draw(st.sampled_from((None, Decimal("0.19")))),
+        billing_unit_seconds=draw(st.sampled_from((None, 600))),
+    )
+
+
+@st.composite
 def offers(draw: st.DrawFn, gpu: str, number: int) -> Offer:
     """One price of one machine: every property that offers differ in."""
     return Offer(
@@ -81,7 +114,8 @@ def offers(draw: st.DrawFn, gpu: str, number: int) -> Offer:
         gpu=gpu,
         gpus_per_node=draw(st.sampled_from((1, 2, 4, 8))),
         divisible=draw(st.sampled_from((True, True, False))),
-        kind=draw(st.sampled_from(("on-demand", "spot"))),
+        kind=draw(st.sampled_from(("on-demand", "spot", "on-demand", "spot", "reserved"))),
+        **draw(terms()),
         price_per_gpu_hour=Decimal(draw(st.integers(20, 400))) / 100,
         currency=draw(st.sampled_from(("USD", "CNY"))),
         host_ram_gib_per_gpu=draw(st.sampled_from((None, 12.0, 30.5, 120.0))),
@@ -132,6 +166,7 @@ def searches(draw: st.DrawFn, layers: int, batch: int, gpus: tuple[str, ...]) ->
         expert_parallel=draw(st.sampled_from((None, (1,), (1, 2)))),
         gpu=gpus,
         max_gpus=draw(st.sampled_from((8, 4, 2, 12, 1))),
+        pricing=("on-demand", "spot", "reserved"),
         lora=Lora(draw(st.sampled_from((4, 64))), draw(st.sampled_from(("all-linear", "q+v")))),
     )
 
@@ -158,6 +193,7 @@ def scenarios(draw: st.DrawFn, most_gpus: int = 1) -> Scenario:
         currency=draw(st.sampled_from(("USD", "CNY"))),
         offers=tuple(draw(offers(gpu, number)) for gpu, number in numbers),
         catalog_offers=False,
+        money=draw(money()),
         assumptions=Assumptions(startup_seconds=draw(st.sampled_from((None, 60.0)))),
     )
 
