@@ -47,6 +47,15 @@ class Resolution:
             max(cost, LEAST_COST_STEP), _step(least_seconds, PRIMARY_DIGITS if by_time else SECONDARY_DIGITS)
         )
 
+    @staticmethod
+    def fine(least_cost: float, least_seconds: float) -> Resolution:
+        """The same where cost and time matter alike.
+
+        >>> Resolution.fine(2.5, 11_000.0)
+        Resolution(cost=0.001, seconds=10.0)
+        """
+        return Resolution(max(_step(least_cost, PRIMARY_DIGITS), LEAST_COST_STEP), _step(least_seconds, PRIMARY_DIGITS))
+
 
 def _step(least: float, digits: int) -> float:
     return float(10.0 ** (math.floor(math.log10(max(least, 1e-6))) - digits))
@@ -59,6 +68,15 @@ def steps(amount: float, unit: float) -> int:
     (2503, 2502)
     """
     return math.ceil(amount / unit - STEP_TOLERANCE)
+
+
+def a_step_less(amount: float, unit: float) -> float:
+    """The largest amount that is less than another by a whole step.
+
+    >>> a_step_less(25.4, 10.0), steps(a_step_less(25.4, 10.0), 10.0)
+    (20.02, 2)
+    """
+    return (steps(amount, unit) - 1 + STEP_TOLERANCE) * unit
 
 
 @dataclass(frozen=True)
