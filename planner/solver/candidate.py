@@ -49,7 +49,7 @@ class Resolution:
 
     @staticmethod
     def fine(least_cost: float, least_seconds: float) -> Resolution:
-        """The same where cost and time matter alike.
+        """The same where cost and time matter alike: for both, between a thousandth and a ten-thousandth.
 
         >>> Resolution.fine(2.5, 11_000.0)
         Resolution(cost=0.001, seconds=10.0)

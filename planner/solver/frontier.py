@@ -2,9 +2,11 @@
 
 The cheapest and the fastest plan are its ends. Between two neighbours, the cheapest plan within a bound on the time is
 another point, or the proof that there is none up to this bound (the epsilon-constraint method, Haimes, Lasdon and
-Wismer 1971). The bound halves the widest stretch of log time that is still open, so that the points that are found first
-cover the frontier; a stretch is closed by a search just below its slower end. Bounds of families, keys and offers are
-worked out once for all searches, and what is known of the neighbours cuts each of them short.
+Wismer 1971). The bound halves the widest stretch of log time that is still open, so that the points found first cover
+the frontier; a stretch is closed by a search just below its slower end. Bounds of families, keys and offers are worked
+out once for all searches, and what is known of the neighbours cuts each of them short.
+
+Amounts are compared in steps of a thousandth to a ten-thousandth of the point's own cost and time (`Resolution.fine`).
 """
 
 from __future__ import annotations
@@ -12,10 +14,9 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from functools import cached_property
 
 from planner.solver.answer import Answer, Status
-from planner.solver.candidate import Candidate, Objective, Resolution, a_step_less, steps
+from planner.solver.candidate import Candidate, Objective, Resolution, a_step_less
 from planner.solver.domains import raw_combinations
 from planner.solver.offers import DroppedOffer
 from planner.solver.search import MachineSearch, Proof
@@ -26,19 +27,22 @@ from planner.units import format_seconds
 
 MOST_POINTS = 20
 INFINITE = float("inf")
+MOST_GUESSES = 4
+"""More are needed only where an amount lies at a power of ten, on whose two sides steps differ."""
 
 
 @dataclass(frozen=True)
 class Point:
     """A plan of the frontier.
 
-    If `proved`, no plan within `within_seconds` is cheaper by a step or more, and none in the same step of cost is
-    faster by a step or more.
+    If `proved`, no plan within `within_seconds` is cheaper by a step of `resolution` or more, and none in the same step
+    of cost is faster by a step or more.
     """
 
     candidate: Candidate
     within_seconds: float
-    """Infinite if no time excludes a cheaper plan."""
+    """Infinite if no duration excludes a cheaper plan."""
+    resolution: Resolution
     proved: bool = True
 
     @property
@@ -51,6 +55,16 @@ class Point:
         """Duration of the whole job."""
         return self.candidate.estimate.seconds
 
+    @property
+    def cheaper(self) -> float:
+        """The largest cost that is a step less."""
+        return a_step_less(self.cost, self.resolution.cost)
+
+    @property
+    def faster_seconds(self) -> float:
+        """The longest duration that is a step less."""
+        return a_step_less(self.seconds, self.resolution.seconds)
+
 
 @dataclass(frozen=True)
 class Frontier:
@@ -58,34 +72,23 @@ class Frontier:
 
     world: World
     status: Status
-    """ "optimal" if all that was asked for is proved, "feasible" if time ran out."""
+    """What is known of the points: "optimal" if all that was asked for is proved, "feasible" if time ran out."""
     points: tuple[Point, ...]
     complete: bool | None
     """Whether there are no other points; None if there was no time to tell."""
-    resolution: Resolution
-    """Plans whose cost and time are in the same steps are one point, and the simpler one is shown."""
     proof: Proof
     raw_combinations: int
     dropped_offers: tuple[DroppedOffer, ...] = ()
     answer: Answer | None = None
 
-    @cached_property
+    @property
     def knee(self) -> int | None:
-        """The place of the point that lies farthest below the straight line between the ends, all in logarithms.
+        """The place of the point with the least cost x hours; None without points.
 
-        There, from either end, a percent of cost buys most percents of time. None where no point lies below the line.
+        Up to there a percent of cost buys more than a percent of time, beyond it less: the slope is -1 in logarithms.
         """
-        if len(self.points) < 3:
-            return None
-        cheap, fast = self.points[0], self.points[-1]
-        cost_range = math.log(fast.cost / cheap.cost)
-        time_range = math.log(cheap.seconds / fast.seconds)
-        below = [
-            1 - math.log(each.cost / cheap.cost) / cost_range - math.log(each.seconds / fast.seconds) / time_range
-            for each in self.points
-        ]
-        place = max(range(len(below)), key=lambda number: below[number])
-        return place if below[place] > 0.01 else None
+        places = range(len(self.points))
+        return min(places, key=lambda place: self.points[place].cost * self.points[place].seconds, default=None)
 
 
 def frontier(
@@ -114,7 +117,6 @@ def frontier(
         status=status,
         points=tuple(found),
         complete=search.complete,
-        resolution=search.resolution,
         proof=proof,
         raw_combinations=raw_combinations(world),
         dropped_offers=tuple(search.solver.dropped),
@@ -136,6 +138,11 @@ class _Gap:
         """What is not searched yet, in logarithms of time."""
         return math.log(self.slow.seconds / self.clear_seconds)
 
+    @property
+    def guess(self) -> Resolution:
+        """The finest steps that a point between the neighbours can have."""
+        return Resolution.fine(self.slow.cost, self.fast.seconds)
+
 
 class _Search:
     """All searches of one frontier, and the points and gaps that they have left."""
@@ -147,48 +154,35 @@ class _Search:
         self.gaps: list[_Gap] = []
         self.complete: bool | None = None
 
-    @cached_property
-    def resolution(self) -> Resolution:
-        """The steps in which all plans are compared, from the least that any plan could cost and take."""
-        keys = [machine.keys for machine in self.solver.machines.values() if len(machine.keys)]
-        if not keys:
-            return Resolution.fine(1.0, 1.0)
-        least_cost = min(float(each.cost_bound.min()) for each in keys)
-        return Resolution.fine(least_cost, min(float(each.seconds_bound.min()) for each in keys))
-
     def points(self, most: int) -> list[Point]:
         """At most so many points, the cheapest first."""
         self._find_ends()
         while self.gaps and len(self.found) < most and self.proof.proved:
             self._search_gap(self._widest())
-        if self.proof.proved:
-            self.complete = not any(self._holds_another(gap) for gap in self.gaps)
-        if not self.proof.proved:
-            self.complete = None
+        more = self.proof.proved and any(self._holds_another(gap) for gap in self.gaps)
+        self.complete = not more if self.proof.proved else None
         return undominated_points(self.found)
 
     def _find_ends(self) -> None:
-        cheap = self._best("cost", self.solver.world.deadline_seconds)
+        keys = [machine.keys for machine in self.solver.machines.values() if len(machine.keys)]
+        if not keys:
+            return
+        least_cost = min(float(each.cost_bound.min()) for each in keys)
+        least_seconds = min(float(each.seconds_bound.min()) for each in keys)
+        guess = Resolution.fine(least_cost, least_seconds)
+        cheap = self._point("cost", self.solver.world.deadline_seconds, INFINITE, guess)
         if cheap is None:
             return
         self.found.append(cheap)
-        fast = self._best("time", cheap.seconds) if self.proof.proved else None
-        if fast is not None and steps(fast.seconds, self.resolution.seconds) < self._steps(cheap)[1]:
+        fast = self._point("time", cheap.seconds, INFINITE, guess) if self.proof.proved else None
+        if fast is not None and fast.seconds <= cheap.faster_seconds:
             self.found.append(fast)
             self._open(_Gap(fast, cheap, fast.seconds))
 
-    def _steps(self, point: Point) -> tuple[int, int]:
-        return steps(point.cost, self.resolution.cost), steps(point.seconds, self.resolution.seconds)
-
     def _open(self, gap: _Gap) -> None:
-        """Keep a gap if whole steps of cost and of time lie between its ends and above what is clear."""
-        (cost, seconds), (least, longest) = self._steps(gap.fast), self._steps(gap.slow)
-        if cost - least > 1 and longest - seconds > 1 and gap.clear_seconds < self._last(gap):
+        """Keep a gap if a plan can lie a step below both of its ends, and above what is clear and the slower one."""
+        if gap.clear_seconds < gap.slow.faster_seconds and gap.slow.cost < gap.fast.cheaper:
             self.gaps.append(gap)
-
-    def _last(self, gap: _Gap) -> float:
-        """The longest time that is shorter than the slower end's by a step."""
-        return a_step_less(gap.slow.seconds, self.resolution.seconds)
 
     def _widest(self) -> _Gap:
         widest = max(self.gaps, key=lambda gap: (gap.width, gap.slow.seconds))
@@ -197,51 +191,60 @@ class _Search:
 
     def _search_gap(self, gap: _Gap) -> None:
         """A point between two neighbours, or the proof that there is none up to some time."""
-        middle, last = math.sqrt(gap.clear_seconds * gap.slow.seconds), self._last(gap)
+        middle, last = math.sqrt(gap.clear_seconds * gap.slow.seconds), gap.slow.faster_seconds
         bound = last if gap.halved else min(middle, last)
-        point = self._best("cost", bound, a_step_less(gap.fast.cost, self.resolution.cost))
-        if point is None:
-            if self.proof.proved:
-                self._open(_Gap(gap.fast, gap.slow, bound, halved=True))
-            return
-        self.found.append(point)
-        self._open(_Gap(gap.fast, point, gap.clear_seconds))
-        self._open(_Gap(point, gap.slow, bound))
+        point = self._point("cost", bound, gap.fast.cheaper, gap.guess)
+        if point is not None:
+            self.found.append(point)
+            self._open(_Gap(gap.fast, point, gap.clear_seconds))
+            self._open(_Gap(point, gap.slow, bound))
+        elif self.proof.proved:
+            self._open(_Gap(gap.fast, gap.slow, bound, halved=True))
 
     def _holds_another(self, gap: _Gap) -> bool:
         """Whether there is a point between two neighbours."""
-        limit = a_step_less(gap.fast.cost, self.resolution.cost)
-        return self._best("cost", self._last(gap), limit, any_plan=True) is not None
+        return self._best("cost", gap.slow.faster_seconds, gap.fast.cheaper, gap.guess, any_plan=True) is not None
+
+    def _point(self, objective: Objective, deadline: float, limit: float, guess: Resolution) -> Point | None:
+        """The best plan in steps of its own amounts, which are known once a plan is found in steps of a guess."""
+        point: Point | None = None
+        for _ in range(MOST_GUESSES):
+            found = self._best(objective, deadline, limit, guess)
+            if found is None:
+                break
+            within = deadline if objective == "cost" else found.estimate.seconds
+            point = Point(found, within, guess, self.proof.proved)
+            guess = Resolution.fine(point.cost, point.seconds)
+            if guess == point.resolution or not point.proved:
+                break
+        return point
 
     def _best(
-        self, objective: Objective, deadline: float, limit: float = INFINITE, *, any_plan: bool = False
-    ) -> Point | None:
+        self, objective: Objective, deadline: float, limit: float, resolution: Resolution, *, any_plan: bool = False
+    ) -> Candidate | None:
         """The best plan over all GPU types within a deadline and a limit of what is minimised, or any such plan."""
         solver = self.solver
-        solver.report(f"frontier: {len(self.found)} points, " + _looking_for(objective, deadline))
+        solver.report(f"{len(self.found)} points, now {_looking_for(objective, deadline)}")
         part = Proof()
         best: Candidate | None = None
-        for machine in self._machines(objective, deadline):
+        for machine in self._machines(objective, deadline, resolution):
             if machine.least() > limit or (any_plan and best):
                 break
             found = solver.run(machine, part, cutoff=limit, any_plan=any_plan)
             if found is not None and (best is None or self._order(found) < self._order(best)):
                 best, limit = found, machine.tie_limit(found)
-        self.proof.add(Proof(0, part.rows, part.models, part.branches, proved=part.proved))
-        if best is None:
-            return None
-        return Point(best, deadline if objective == "cost" else best.estimate.seconds, part.proved)
+        part.keys = 0  # the same ones in every search
+        self.proof.add(part)
+        return best
 
-    def _machines(self, objective: Objective, deadline: float) -> list[MachineSearch]:
+    def _machines(self, objective: Objective, deadline: float, resolution: Resolution) -> list[MachineSearch]:
         """The search on every GPU type, the most promising first."""
         world = self.solver.world
         within = world.relaxed(deadline_seconds=deadline) if deadline < world.deadline_seconds else world
-        machines = [
-            machine.tightened(within, objective, self.resolution) for machine in self.solver.machines.values()
-        ]
+        machines = [machine.tightened(within, objective, resolution) for machine in self.solver.machines.values()]
         return sorted(machines, key=lambda each: each.least())
 
-    def _order(self, found: Candidate) -> tuple[int, int, int]:
+    def _order(self, found: Candidate) -> tuple[int, ...]:
         """What is compared between GPU types: the amounts in steps, then the catalog's order."""
         return (*found.order[:2], list(self.solver.machines).index(found.plan.gpu.name))
 
