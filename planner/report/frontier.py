@@ -183,15 +183,15 @@ def _fitting(page: Page, columns: list[list[str]]) -> list[list[str]]:
 def _proof(page: Page, found: Frontier) -> None:
     """What is proved, and the work that it took."""
     proof = found.proof
-    step = f"a thousandth (or {LEAST_COST_STEP:g} {found.world.scenario.currency})"
-    proved = "optimal" if found.status == "optimal" else "not finished; of what is shown"
-    page.heading("Proof", f"{proved}; no plan costs less in the same time, or takes less at the same cost, by {step}")
+    step = f"a thousandth (or {LEAST_COST_STEP:g} {found.world.scenario.currency}) or more"
+    proved = f"optimal; nothing is cheaper in the same time, or faster at the same cost, by {step}"
+    page.heading("Proof", proved if found.status == "optimal" else "not finished; there may be more points")
     mantissa, exponent = f"{found.raw_combinations:.1e}".split("e")
     page.labelled("space", f"{mantissa}e{int(exponent)} raw combinations, {proof.keys:,} keys within the limits")
     work = f"{proof.rows:,} rows in {proof.models} CP-SAT models, {proof.branches:,} branches, {proof.seconds:.1f} s"
     page.labelled("work", work)
     unproved = [str(number) for number, each in enumerate(found.points, start=1) if not each.proved]
     if unproved:
-        page.labelled("not proved", f"point {words.listed(unproved)}")
+        page.labelled("not proved", f"that nothing beats point {words.listed(unproved)}")
     if found.dropped_offers:
         page.labelled("offers", f"{len(found.dropped_offers)} left out: another is as good in every respect")
