@@ -54,6 +54,7 @@ def frontier_report(found: Frontier, *, width: int = 80, ascii_only: bool = True
     _proof(page, found)
     offers = [each.candidate.plan.offer for each in found.points]
     known_section(page, world, None, facts.sources_of(world, offers), details=False)
+    page.labelled("time", _time_range(found.points))
     notes_section(page, world)
     return page
 
@@ -168,6 +169,22 @@ def _decisions(page: Page, plans: Sequence[Plan]) -> None:
 
 def _value(plan: Plan, name: str) -> str:
     return str(plan.stack.name if name == "stack" else getattr(plan, name))
+
+
+def _time_range(points: Sequence[Point]) -> str:
+    """How far the hours may be off, by the published ranges of the GPUs' efficiencies."""
+    shares = [
+        facts.seconds_at(each.candidate.estimate, efficiency, share) / each.seconds - 1
+        for each in points
+        if (efficiency := each.candidate.plan.gpu.efficiency) is not None
+        for share in (efficiency.low, efficiency.high)
+    ]
+    if not shares:
+        return "no training efficiency of these GPUs is published"
+    return (
+        f"not calibrated; by the published ranges of what GPUs reach, hours may be {-min(shares):.0%} less to "
+        f"{max(shares):.0%} more: points nearer than that may change places"
+    )
 
 
 def _fitting(page: Page, columns: list[list[str]]) -> list[list[str]]:

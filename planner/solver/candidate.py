@@ -73,7 +73,7 @@ def steps(amount: float, unit: float) -> int:
 def a_step_less(amount: float, unit: float) -> float:
     """The largest amount that is less than another by a whole step.
 
-    >>> a_step_less(25.4, 10.0), steps(a_step_less(25.4, 10.0), 10.0)
+    >>> round(a_step_less(25.4, 10.0), 6), steps(a_step_less(25.4, 10.0), 10.0)
     (20.02, 2)
     """
     return (steps(amount, unit) - 1 + STEP_TOLERANCE) * unit

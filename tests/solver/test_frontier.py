@@ -208,10 +208,11 @@ def test_the_points_do_not_depend_on_the_threads(scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_scenarios(name: str, answer_of: Callable[[str], Answer]) -> None:
+def test_shipped_scenarios(
+    name: str, answer_of: Callable[[str], Answer], frontier_of: Callable[[str], Frontier]
+) -> None:
     """Printed points never beat each other, stay within the limits, and end at what `solve` finds."""
-    answer = answer_of(name)
-    found = frontier(answer.world)
+    answer, found = answer_of(name), frontier_of(name)
     assert found.status == ("infeasible" if answer.best is None else "optimal")
     assert_in_order(found)
     world = answer.world
