@@ -76,14 +76,19 @@ def _knee(found: Frontier) -> str:
     cheap, knee = found.points[0], found.points[place]
     if place == 0:
         return "paying more buys little: cost grows by more than time shrinks"
-    bought = f"{_more(knee.cost / cheap.cost)} for {cheap.seconds / knee.seconds:.2g} times the speed"
+    bought = f"{_more(knee.cost / cheap.cost)} for {_times(cheap.seconds / knee.seconds)} the speed"
     if place == len(found.points) - 1:
         return f"paying more buys time best all the way, {bought}"
     return f"paying more buys time best up to point {place + 1}, {_machines(knee)}: {bought}"
 
 
 def _more(ratio: float) -> str:
-    return f"{ratio - 1:.0%} more" if ratio < 2 else f"{ratio:.2g} times the cost"
+    return f"{ratio - 1:.0%} more" if ratio < 2 else f"{_times(ratio)} the cost"
+
+
+def _times(ratio: float) -> str:
+    """`2.9 times`, `690 times`: two digits, all of them where there are more before the point."""
+    return f"{ratio:.1f} times" if ratio < 9.95 else f"{ratio:,.0f} times"
 
 
 def _outcome(found: Frontier, point: Point) -> str:

@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 
 from planner.solver.answer import Answer, Status
-from planner.solver.candidate import Candidate, Objective, Resolution, a_step_less
+from planner.solver.candidate import Candidate, Objective, Resolution, a_step_less, amount_of, step_edge
 from planner.solver.domains import raw_combinations
 from planner.solver.offers import DroppedOffer
 from planner.solver.search import MachineSearch, Proof
@@ -153,10 +153,13 @@ class _Search:
         self.found: list[Point] = []
         self.gaps: list[_Gap] = []
         self.complete: bool | None = None
+        self.spacing = 0.0
+        """How near to each other, in logarithms of time, as many points as are wanted would lie."""
 
     def points(self, most: int) -> list[Point]:
         """At most so many points, the cheapest first."""
         self._find_ends()
+        self.spacing = max((gap.width for gap in self.gaps), default=0.0) / (most - 1)
         while self.gaps and len(self.found) < most and self.proof.proved:
             self._search_gap(self._widest())
         more = self.proof.proved and any(self._holds_another(gap) for gap in self.gaps)
@@ -192,7 +195,7 @@ class _Search:
     def _search_gap(self, gap: _Gap) -> None:
         """A point between two neighbours, or the proof that there is none up to some time."""
         middle, last = math.sqrt(gap.clear_seconds * gap.slow.seconds), gap.slow.faster_seconds
-        bound = last if gap.halved else min(middle, last)
+        bound = last if gap.halved or gap.width < self.spacing else min(middle, last)
         point = self._point("cost", bound, gap.fast.cheaper, gap.guess)
         if point is not None:
             self.found.append(point)
@@ -217,6 +220,7 @@ class _Search:
             guess = Resolution.fine(point.cost, point.seconds)
             if guess == point.resolution or not point.proved:
                 break
+            limit = min(limit, step_edge(amount_of(found.estimate, objective), guess.of_objective(objective)))
         return point
 
     def _best(

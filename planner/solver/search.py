@@ -149,7 +149,7 @@ class MachineSearch:
     @property
     def step(self) -> float:
         """The step of the objective: plans within one are equally good."""
-        return {"cost": self.resolution.cost, "time": self.resolution.seconds, "memory": 1.0}[self.objective]
+        return self.resolution.of_objective(self.objective)
 
     def floor(self, best: Candidate) -> float:
         """What no plan is below if this one is proved the best: the lower edge of its step."""

@@ -77,8 +77,8 @@ def test_equal_numbers_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("found", "says"),
     [
-        (by_hand(*AMOUNTS), "up to point 3, 1 x H100 SXM: 20% more for 5 times the speed."),
-        (by_hand(*AMOUNTS[:3]), "best all the way, 20% more for 5 times the speed."),
+        (by_hand(*AMOUNTS), "up to point 3, 1 x H100 SXM: 20% more for 5.0 times the speed."),
+        (by_hand(*AMOUNTS[:3]), "best all the way, 20% more for 5.0 times the speed."),
         (by_hand(AMOUNTS[0], AMOUNTS[3]), "buys little: cost grows by more than time shrinks."),
         (by_hand(AMOUNTS[0]), "The cheapest plan is also the fastest: $2.50 in 10.0 h on 1 x H100 SXM."),
         (by_hand(AMOUNTS[0], complete=None, status="feasible"), "Not finished; the cheapest so far: $2.50 in"),
