@@ -47,11 +47,17 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the command: its wall-clock time, its peak memory in 1e6 bytes, and the proof that it printed."""
+    """One run of the command: its wall-clock time, its peak memory in 1e6 bytes, and the document that it printed."""
 
     seconds: float
     memory_mb: float
-    proof: dict[str, Any]
+    document: dict[str, Any]
+
+    @property
+    def proof(self) -> dict[str, Any]:
+        """How the answer is known."""
+        known: dict[str, Any] = self.document["proof"]
+        return known
 
 
 @dataclass(frozen=True)
@@ -77,9 +83,9 @@ class Timing:
         return max(run.memory_mb for run in self.runs)
 
 
-def run_once(file: Path) -> Run:
-    """The command on one scenario in a process of its own. Error: SystemExit if it gives no answer."""
-    command = [sys.executable, "-m", "planner", "solve", str(file.resolve()), "--format", "json"]
+def run_once(file: Path, name: str = "solve") -> Run:
+    """A command on one scenario in a process of its own. Error: SystemExit if it gives no answer."""
+    command = [sys.executable, "-m", "planner", name, str(file.resolve()), "--format", "json"]
     with tempfile.TemporaryFile() as printed:
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=printed, stdin=subprocess.DEVNULL, cwd=ROOT)
@@ -90,7 +96,7 @@ def run_once(file: Path) -> Run:
         text = printed.read()
     if process.returncode not in ANSWERED:
         raise SystemExit(f"{file}: the command ended with exit code {process.returncode}")
-    return Run(seconds, usage.ru_maxrss * MAXRSS_BYTES / 1e6, json.loads(text)["proof"])
+    return Run(seconds, usage.ru_maxrss * MAXRSS_BYTES / 1e6, json.loads(text))
 
 
 def row(timing: Timing) -> tuple[str, ...]:

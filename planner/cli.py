@@ -35,6 +35,7 @@ HELP = """The cheapest way to train a model that really fits and finishes in tim
 \b
   planner solve scenario.yaml            the answer, for people
   planner solve scenario.yaml --format json
+  planner frontier scenario.yaml         what less time costs: cost against hours
   planner estimate plan.yaml             what a plan of your own needs, takes and costs
   planner validate runs.csv              predictions beside measured runs
   planner catalog offers H100 spot       what is known of prices
@@ -60,6 +61,27 @@ Exit code:
   3  proved that no plan exists
   4  undecided in the time given
 Of several files the worst counts: 2 before 4 before 3 before 0.
+"""
+FRONTIER_HELP = """Find the plans of a scenario FILE that nothing beats in both cost and time.
+
+Every point is proved: no plan within the limits costs less in the same time, or takes less at the same cost. Where
+there are more than --points of them, the ones shown are spread over the range of time, in equal ratios as far as
+points exist; the cheapest and the fastest are always among them. Within a thousandth, plans count as equal.
+
+\b
+Examples:
+  planner frontier scenario.yaml
+  planner frontier scenario.yaml --points 8
+  planner frontier scenario.yaml --format json > frontier.json
+
+What --format json prints is described by `planner schema frontier`.
+
+\b
+Exit code:
+  0  points (their proof says whether they are all that was asked for)
+  2  bad input
+  3  proved that no plan exists
+  4  undecided in the time given
 """
 ESTIMATE_HELP = """Estimate the plan that each scenario FILE gives: memory, time, money, and whether it fits.
 
@@ -110,6 +132,7 @@ SCHEMA_HELP = """Print the JSON schema of a scenario file, or of the answers tha
 Examples:
   planner schema > scenario.schema.json
   planner schema answer
+  planner schema frontier
   planner schema estimate
   planner schema validation
 """
@@ -144,6 +167,7 @@ class Described(StrEnum):
 
     scenario = "scenario"
     answer = "answer"
+    frontier = "frontier"
     estimate = "estimate"
     validation = "validation"
 
@@ -286,6 +310,40 @@ def _print_title(file: str) -> None:
     console.print_page(title)
 
 
+@app.command(help=FRONTIER_HELP, short_help="Find what less time costs.", no_args_is_help=True)
+def frontier(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A scenario in YAML.")],
+    output: FormatOption = Format.text,
+    points: Annotated[int, typer.Option(min=2, max=20, help="Most points to find and prove.")] = 20,
+    time_limit: Annotated[
+        float, typer.Option(min=0.001, max=86_400, metavar="SECONDS", help="Longest search.")
+    ] = 600.0,
+    workers: Annotated[
+        int, typer.Option(min=1, max=256, help="Threads of CP-SAT; the points do not depend on it.")
+    ] = 1,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="Stands in for today if the scenario has no as_of, such as 2026-01-31."
+        ),
+    ] = None,
+) -> None:
+    """See FRONTIER_HELP."""
+    with console.guarded():
+        from planner.catalog import load_catalog
+        from planner.commands.frontier import print_frontier
+
+        catalog, as_json = load_catalog(), output is Format.json
+        scenario = _scenario(file, catalog, as_of)
+        code = ExitCode.BAD_INPUT
+        if scenario is not None:
+            status = print_frontier(
+                scenario, catalog, points=points, seconds=time_limit, workers=workers, as_json=as_json
+            )
+            code = EXIT_CODES[status]
+    raise typer.Exit(code)
+
+
 @app.command(help=ESTIMATE_HELP, short_help="Estimate given plans.", no_args_is_help=True)
 def estimate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Scenarios in YAML.")],
@@ -402,7 +460,7 @@ def _write_report(path: Path, text: str) -> None:
 @app.command(help=SCHEMA_HELP, short_help="Print the JSON schema of scenarios or documents.")
 def schema(
     of: Annotated[
-        Described, typer.Argument(metavar="[WHAT]", help="scenario, answer, estimate or validation.")
+        Described, typer.Argument(metavar="[WHAT]", help="scenario, answer, frontier, estimate or validation.")
     ] = Described.scenario,
 ) -> None:
     """See SCHEMA_HELP."""
@@ -411,6 +469,10 @@ def schema(
             from planner.scenario.schema import scenario_json_schema
 
             console.print_json(scenario_json_schema())
+        elif of is Described.frontier:
+            from planner.report.frontier_schema import frontier_json_schema
+
+            console.print_json(frontier_json_schema())
         elif of is Described.validation:
             from planner.report.validation_document import validation_json_schema
 

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from planner.catalog import load_catalog
+from planner.report.frontier import frontier_report
 from planner.report.text import report
 from planner.scenario.read import read_scenario
 from planner.solver.answer import Answer
+from planner.solver.frontier import Frontier, frontier
 from planner.solver.solve import solve
 from planner.solver.world import World
 
@@ -34,6 +36,11 @@ def _solved(name: str) -> Answer:
     return solve(World(scenario, catalog))
 
 
+@cache
+def _frontier(name: str) -> Frontier:
+    return frontier(_solved(name).world)
+
+
 def _masked_work(found: re.Match[str]) -> str:
     """The proof's line of work on one line, without what depends on the machine and on the version of CP-SAT."""
     text = " ".join(found[0].split())
@@ -44,6 +51,18 @@ def _masked_work(found: re.Match[str]) -> str:
 def answer_of() -> Callable[[str], Answer]:
     """The answer to a shipped scenario, by the name of its file without ending; solved once."""
     return _solved
+
+
+@pytest.fixture(scope="session")
+def frontier_of() -> Callable[[str], Frontier]:
+    """The frontier of a shipped scenario, by the name of its file without ending; found once."""
+    return _frontier
+
+
+@pytest.fixture(scope="session")
+def frontier_report_of() -> Callable[[str], str]:
+    """What `planner frontier` prints of a shipped scenario when nobody watches."""
+    return lambda name: frontier_report(_frontier(name), width=80, ascii_only=True).plain()
 
 
 @pytest.fixture(scope="session")

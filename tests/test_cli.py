@@ -16,7 +16,7 @@ from planner.errors import ExitCode
 from planner.report.schema import answer_json_schema
 from planner.scenario.schema import scenario_json_schema
 
-COMMANDS = ("solve", "estimate", "validate", "schema", "formulas", "catalog")
+COMMANDS = ("solve", "frontier", "estimate", "validate", "schema", "formulas", "catalog")
 
 
 @pytest.fixture
@@ -124,6 +124,37 @@ def test_as_of_stands_in_for_today_only() -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_a_frontier_goes_to_stdout() -> None:
+    """Exit code 0, a sentence first, stderr empty; as JSON a document by the schema that the program prints."""
+    code, out, err = finish(start("frontier", "good.yaml"))
+    assert (code, err) == (ExitCode.PLAN, "")
+    assert re.match(r"Cheapest: |The cheapest plan is also the fastest: ", out)
+    assert out.isascii()
+    result = run("frontier", "good.yaml", "--format", "json", "--points", "2")
+    document = json.loads(result.stdout)
+    Draft202012Validator(json.loads(run("schema", "frontier").stdout)).validate(document)
+    assert (result.exit_code, result.stderr) == (ExitCode.PLAN, "")
+    assert 1 <= len(document["points"]) <= 2
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_frontier_without_plans_is_explained_as_solve_does() -> None:
+    """Exit codes 3, 2 and 4; the same page as that of `solve` up to the seconds of its proof."""
+    result = run("frontier", "impossible.yaml")
+    assert result.exit_code == ExitCode.INFEASIBLE
+    explained = run("solve", "impossible.yaml").stdout
+    assert [part.partition("\nProof")[0] for part in (result.stdout, explained)] == [
+        explained.partition("\nProof")[0]
+    ] * 2
+    bad = run("frontier", "bad.yaml", "--format", "json")
+    assert (bad.exit_code, bad.stdout) == (ExitCode.BAD_INPUT, "")
+    assert "problems in bad.yaml" in bad.stderr
+    late = run("frontier", "good.yaml", "--time-limit", "0.001")
+    assert late.exit_code == ExitCode.UNDECIDED
+    assert late.stdout.startswith("Undecided: ")
+
+
+@pytest.mark.usefixtures("folder")
 def test_details_print_more() -> None:
     """Assumptions and prices among it."""
     short, long = run("solve", "good.yaml").stdout, run("solve", "good.yaml", "--details").stdout
@@ -156,13 +187,21 @@ def test_version_is_that_of_the_package() -> None:
 
 def test_without_arguments_help_is_shown() -> None:
     """By the program and by the commands that need an argument."""
-    for arguments in ((), ("solve",), ("catalog",)):
+    for arguments in ((), ("solve",), ("frontier",), ("catalog",)):
         assert "Usage: planner" in run(*arguments).output
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["nonsense"], ["solve", "x.yaml", "--workers", "0"], ["solve", "x.yaml", "--as-of", "soon"], ["catalog", "cats"]],
+    [
+        ["nonsense"],
+        ["solve", "x.yaml", "--workers", "0"],
+        ["solve", "x.yaml", "--as-of", "soon"],
+        ["catalog", "cats"],
+        ["frontier", "x.yaml", "--points", "1"],
+        ["frontier", "x.yaml", "--points", "21"],
+        ["frontier", "x.yaml", "y.yaml"],
+    ],
 )
 def test_wrong_usage_is_bad_input(arguments: list[str]) -> None:
     """Exit code 2, explained on stderr."""

@@ -116,6 +116,7 @@ def test_help_and_listings_never_load_the_solver() -> None:
         (["--help"], ("ortools", "numpy", "pydantic", "rich")),
         (["catalog", "gpus"], ("ortools",)),
         (["schema", "answer"], ("ortools",)),
+        (["schema", "frontier"], ("ortools",)),
         (["formulas"], ("ortools",)),
     ):
         program = (

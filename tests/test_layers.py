@@ -17,6 +17,7 @@ LAYERS = (
     ("solver",),
     ("report", "exports", "measured"),
     ("console",),
+    ("commands",),
     ("cli",),
     ("__main__",),
 )

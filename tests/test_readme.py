@@ -57,17 +57,30 @@ def test_the_first_screen_is_two_commands() -> None:
     assert README.index(TEST) < 1000
 
 
-@pytest.mark.parametrize(("place", "name"), [(0, "8b-fine-tune"), (1, "7b-full-two-4090")])
+@pytest.mark.parametrize(
+    ("place", "name", "printer"),
+    [
+        (0, "8b-fine-tune", "report_of"),
+        (1, "7b-full-two-4090", "report_of"),
+        (2, "8b-fine-tune", "frontier_report_of"),
+    ],
+)
 def test_printed_output_is_true(
-    place: int, name: str, report_of: Callable[[str], str], comparable: Callable[[str], str], updating: bool
+    place: int,
+    name: str,
+    printer: str,
+    request: pytest.FixtureRequest,
+    comparable: Callable[[str], str],
+    updating: bool,
 ) -> None:
     """The output shown is what the command prints, up to seconds."""
+    printed: str = request.getfixturevalue(printer)(name)
     text = DOCUMENTS[0].read_text(encoding="utf-8")
     shown = blocks(text, "text")[place]
     if updating:
-        DOCUMENTS[0].write_text(text.replace(shown, report_of(name)), encoding="utf-8")
+        DOCUMENTS[0].write_text(text.replace(shown, printed), encoding="utf-8")
     else:
-        assert comparable(shown) == comparable(report_of(name))
+        assert comparable(shown) == comparable(printed)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -110,7 +110,7 @@ def given_document(evaluation: Evaluation) -> Document:
         "unpriced": evaluation.unpriced,
         "assumptions": [vars(each) for each in facts.assumptions(world, evaluation.candidate)],
         "notes": list(world.scenario.notes),
-        "price_sources": [_source(each) for each in facts.sources_of(world, [plan.offer])],
+        "price_sources": [source_document(each) for each in facts.sources_of(world, [plan.offer])],
     }
 
 
@@ -172,7 +172,7 @@ def _why(answer: Answer) -> Document:
         "assumptions": [vars(each) for each in facts.assumptions(answer.world, answer.best)],
         "notes": list(answer.world.scenario.notes),
         "conflict": _conflict(answer),
-        "price_sources": [_source(each) for each in facts.price_sources(answer)],
+        "price_sources": [source_document(each) for each in facts.price_sources(answer)],
     }
 
 
@@ -186,7 +186,8 @@ def _binding(binding: Binding, binds: bool) -> Document:
     }
 
 
-def _source(source: facts.PriceSource) -> Document:
+def source_document(source: facts.PriceSource) -> Document:
+    """One price or rate."""
     return {
         **vars(source),
         "amount": _amount(source.amount),

@@ -47,6 +47,19 @@ class Resolution:
             max(cost, LEAST_COST_STEP), _step(least_seconds, PRIMARY_DIGITS if by_time else SECONDARY_DIGITS)
         )
 
+    @staticmethod
+    def fine(least_cost: float, least_seconds: float) -> Resolution:
+        """The same where cost and time matter alike: for both, between a thousandth and a ten-thousandth.
+
+        >>> Resolution.fine(2.5, 11_000.0)
+        Resolution(cost=0.001, seconds=10.0)
+        """
+        return Resolution(max(_step(least_cost, PRIMARY_DIGITS), LEAST_COST_STEP), _step(least_seconds, PRIMARY_DIGITS))
+
+    def of_objective(self, objective: Objective) -> float:
+        """The step of what is minimised; a byte of memory."""
+        return {"cost": self.cost, "time": self.seconds, "memory": 1.0}[objective]
+
 
 def _step(least: float, digits: int) -> float:
     return float(10.0 ** (math.floor(math.log10(max(least, 1e-6))) - digits))
@@ -59,6 +72,24 @@ def steps(amount: float, unit: float) -> int:
     (2503, 2502)
     """
     return math.ceil(amount / unit - STEP_TOLERANCE)
+
+
+def step_edge(amount: float, unit: float) -> float:
+    """The largest amount in the same step.
+
+    >>> round(step_edge(25.4, 10.0), 6)
+    30.02
+    """
+    return (steps(amount, unit) + STEP_TOLERANCE) * unit
+
+
+def a_step_less(amount: float, unit: float) -> float:
+    """The largest amount that is less than another by a whole step.
+
+    >>> round(a_step_less(25.4, 10.0), 6), steps(a_step_less(25.4, 10.0), 10.0)
+    (20.02, 2)
+    """
+    return step_edge(amount, unit) - unit
 
 
 @dataclass(frozen=True)

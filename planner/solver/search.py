@@ -21,7 +21,16 @@ from planner.errors import DisagreementError
 from planner.estimator.estimate import GIB, Estimate
 from planner.solver.block import Rows, activation_rows, fitting, joined, state_rows
 from planner.solver.bounds import FamilyBounds
-from planner.solver.candidate import COST_ROUNDING, Candidate, Objective, Resolution, amount_of, amounts_in_steps, steps
+from planner.solver.candidate import (
+    COST_ROUNDING,
+    LIMIT_TOLERANCE,
+    Candidate,
+    Objective,
+    Resolution,
+    amount_of,
+    amounts_in_steps,
+    steps,
+)
 from planner.solver.keys import Keys, keys_of, whole_plan
 from planner.solver.model import PARTS, Billed, BlockModel, Outcome, Scales
 from planner.solver.tabulate import HOST_COLUMN, MEMORY
@@ -64,10 +73,14 @@ class MachineSearch:
     offers: tuple[Offer, ...]
     bounds: list[FamilyBounds]
     objective: Objective = "cost"
+    steps: Resolution | None = None
+    """The steps in which plans are compared; if not given, those of this GPU type."""
 
     @cached_property
     def resolution(self) -> Resolution:
         """The steps in which plans on this GPU type are compared."""
+        if self.steps is not None:
+            return self.steps
         if not len(self.keys):
             return Resolution(0.001, 1.0)
         return Resolution.of(float(self.keys.cost_bound.min()), float(self.keys.seconds_bound.min()), self.objective)
@@ -77,6 +90,13 @@ class MachineSearch:
         """All keys that may be in a plan, the one with the best bound first."""
         keys = keys_of(self.world, self.gpu, self.offers, self.bounds, fitting=self.objective != "memory")
         return keys.where(np.argsort(self._bound(keys), kind="stable"))
+
+    def tightened(self, world: World, objective: Objective, steps: Resolution) -> MachineSearch:
+        """The search in a world that differs in an earlier deadline only, for cost or time: no key is made anew."""
+        other = MachineSearch(world, self.gpu, self.offers, self.bounds, objective, steps)
+        keys = self.keys.where(self.keys.seconds_bound <= world.deadline_seconds * (1 + LIMIT_TOLERANCE))
+        other.__dict__["keys"] = keys.where(np.argsort(other._bound(keys), kind="stable"))
+        return other
 
     def _bound(self, keys: Keys) -> NDArray[np.float64]:
         bounds = {"cost": keys.cost_bound, "time": keys.seconds_bound, "memory": keys.peak_bound}
@@ -121,7 +141,7 @@ class MachineSearch:
             found = self._solve_block(keys.where(slice(start, end)), proof, limit, left, workers)
             if found is not None and (best is None or found.order < best.order):
                 best = found
-                limit = self._limit(best)
+                limit = self.tie_limit(best)
                 proof.seconds_to_best = time.monotonic() - started
             start, size = end, size * 2
         return best
@@ -129,13 +149,13 @@ class MachineSearch:
     @property
     def step(self) -> float:
         """The step of the objective: plans within one are equally good."""
-        return {"cost": self.resolution.cost, "time": self.resolution.seconds, "memory": 1.0}[self.objective]
+        return self.resolution.of_objective(self.objective)
 
     def floor(self, best: Candidate) -> float:
         """What no plan is below if this one is proved the best: the lower edge of its step."""
         return (steps(amount_of(best.estimate, self.objective), self.step) - 1) * self.step
 
-    def _limit(self, best: Candidate) -> float:
+    def tie_limit(self, best: Candidate) -> float:
         """The largest amount of the objective that still ties with a plan."""
         return steps(amount_of(best.estimate, self.objective), self.step) * self.step * (1 + 1e-9)
 
