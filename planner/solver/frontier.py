@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from planner.solver.answer import Answer, Status
 from planner.solver.candidate import Candidate, Objective, Resolution, a_step_less, amount_of, step_edge
@@ -173,7 +173,9 @@ class _Search:
         least_cost = min(float(each.cost_bound.min()) for each in keys)
         least_seconds = min(float(each.seconds_bound.min()) for each in keys)
         guess = Resolution.fine(least_cost, least_seconds)
-        cheap = self._point("cost", self.solver.world.deadline_seconds, INFINITE, guess)
+        world = self.solver.world
+        last = max((world.expected_deadline_seconds(gpu) for gpu in world.gpus), default=INFINITE)
+        cheap = self._point("cost", last, INFINITE, guess)
         if cheap is None:
             return
         self.found.append(cheap)
@@ -244,7 +246,7 @@ class _Search:
     def _machines(self, objective: Objective, deadline: float, resolution: Resolution) -> list[MachineSearch]:
         """The search on every GPU type, the most promising first."""
         world = self.solver.world
-        within = world.relaxed(deadline_seconds=deadline) if deadline < world.deadline_seconds else world
+        within = replace(world, within_seconds=deadline)
         machines = [machine.tightened(within, objective, resolution) for machine in self.solver.machines.values()]
         return sorted(machines, key=lambda each: each.least())
 

@@ -94,7 +94,8 @@ class MachineSearch:
     def tightened(self, world: World, objective: Objective, steps: Resolution) -> MachineSearch:
         """The search in a world that differs in an earlier deadline only, for cost or time: no key is made anew."""
         other = MachineSearch(world, self.gpu, self.offers, self.bounds, objective, steps)
-        keys = self.keys.where(self.keys.seconds_bound <= world.deadline_seconds * (1 + LIMIT_TOLERANCE))
+        last = world.expected_deadline_seconds(self.gpu) * (1 + LIMIT_TOLERANCE)
+        keys = self.keys.where(self.keys.seconds_bound <= last)
         other.__dict__["keys"] = keys.where(np.argsort(other._bound(keys), kind="stable"))
         return other
 

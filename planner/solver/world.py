@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -28,6 +28,8 @@ class World:
     catalog: Catalog
     lifted: frozenset[str] = frozenset()
     """Of gpu_memory, host_memory and disk: those that do not matter, to ask what would be then."""
+    within_seconds: float = float("inf")
+    """Longest expected duration that is of interest, besides the deadline."""
 
     @cached_property
     def workload(self) -> Workload:
@@ -79,8 +81,8 @@ class World:
         return float("inf") if deadline is None else deadline
 
     def expected_deadline_seconds(self, gpu: Gpu) -> float:
-        """Longest expected duration on a GPU type that still ends in time with the confidence asked for."""
-        return self.deadline_seconds / slow_factor(self.workload, gpu)
+        """Longest expected duration of interest on a GPU type that ends in time with the confidence asked for."""
+        return min(self.within_seconds, self.deadline_seconds / slow_factor(self.workload, gpu))
 
     @cached_property
     def budget(self) -> float:
@@ -97,7 +99,7 @@ class World:
 
     def relaxed(self, **changes: Any) -> World:
         """The same world with other limits or another search (see `Scenario.replace`)."""
-        return World(self.scenario.replace(**changes), self.catalog, self.lifted)
+        return replace(self, scenario=self.scenario.replace(**changes))
 
     def capacity_bytes(self, gpu: Gpu) -> int:
         """Memory of one GPU that a plan may use."""

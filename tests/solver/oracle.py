@@ -145,7 +145,7 @@ class Ask:
         money, workload = self.scenario.money, self.workload
         stated = offer.billing and (offer.billing.is_own or money.billing_unit_seconds is None)
         unit = offer.billing.unit_seconds if offer.billing and stated else money.billing_unit_seconds or 1
-        minimum = offer.billing.minimum_seconds if offer.billing else 0
+        minimum: float = offer.billing.minimum_seconds if offer.billing else 0
         if offer.kind == "reserved":
             minimum = 0 if offer.held else max(minimum, offer.term_seconds or 0)
         whole = np.maximum(np.ceil(seconds / unit - 1e-9) * unit, seconds)

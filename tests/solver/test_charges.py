@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,7 +102,7 @@ def test_of_equal_tariffs_the_earlier_one_wins() -> None:
         {"egress_per_byte": PER_GB},
     ],
 )
-def test_whatever_makes_a_tariff_dearer_counts(dearer: dict[str, object]) -> None:
+def test_whatever_makes_a_tariff_dearer_counts(dearer: dict[str, Any]) -> None:
     """A price that is lower by a thousandth does not make up for it in a job of ten minutes."""
     extent = Extent(Decimal(600), Decimal(10**12), Decimal(10**12))
     offer = Tariff(Decimal(1))

@@ -83,10 +83,13 @@ def terms(draw: st.DrawFn) -> dict[str, Any]:
     unit, least = draw(st.sampled_from((1, 60, 3600, 600))), draw(st.sampled_from((0, 60, 3600, 200_000)))
     storage, egress = draw(st.sampled_from((None, "0.1", "3"))), draw(st.sampled_from((None, "0", "0.09", "0.5")))
     free = draw(st.sampled_from((0, 5)))
+    priced: dict[str, Any] = {"observed": TODAY, **MADE_UP}
+    kept = {"price": f"{storage} USD/GB/month", **priced}
+    sent = {"price": f"{egress} CNY/GB", "free_gb": free, **priced}
     return {
         "billing": Billing(unit_seconds=unit, minimum_seconds=least, is_own=draw(st.booleans()), **MADE_UP),
-        "storage": Storage(price=f"{storage} USD/GB/month", observed=TODAY, **MADE_UP) if storage else None,
-        "egress": Egress(price=f"{egress} CNY/GB", free_gb=free, observed=TODAY, **MADE_UP) if egress else None,
+        "storage": Storage.model_validate(kept) if storage else None,
+        "egress": Egress.model_validate(sent) if egress else None,
         "term_seconds": draw(st.sampled_from((None, 86400.0))),
         "held": draw(st.booleans()),
     }
