@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from planner.estimator.workload import Workload
 Amount = tuple[float, float, float, float]
 """FLOPs per token and FLOPs per micro-batch, of all blocks and of what lies outside of them."""
 NOTHING: Amount = (0.0, 0.0, 0.0, 0.0)
-Kind = Literal["blocks", "experts", "head", "tiles", "attention"]
+KINDS = BLOCKS, EXPERTS, HEAD, TILES, ATTENTION = range(5)
 """Of work at one rate: products of blocks, of routed experts among them, and of the head; what every tile of a block's
 products costs per element more in its sums; attention as its kernel computes it."""
 Select = Callable[[Setting, Repeats, bool], tuple[Amount, ...]]
@@ -122,16 +122,31 @@ def step_flops(
     return flops
 
 
-def rated_flops(workload: Workload, decisions: Mapping[str, Any], kind: Kind) -> float:
-    """FLOPs of one optimizer step that a GPU does at the same rate: see `Kind`."""
+def kind_flops(
+    workload: Workload,
+    *,
+    stack: Stack,
+    method: str,
+    compute_dtype: str,
+    attention: str,
+    checkpointing: str,
+    checkpointed_layers: int,
+    mlp_chunks: int,
+    micro_batch: int,
+    gradient_accumulation: int,
+    tensor_parallel: int,
+    pipeline_parallel: int,
+    context_parallel: int,
+) -> tuple[float, ...]:
+    """FLOPs of one optimizer step of each of `KINDS`; the head's are shared among the stages of a pipeline.
 
-    def select(inside: Setting, repeats: Repeats, trained: bool) -> tuple[Amount, ...]:
-        return kind_sums(inside, repeats, trained, kind)
-
-    always, repeated = _scaled(workload, decisions, select)
-    layers, stages = decisions["checkpointed_layers"], decisions["pipeline_parallel"]
-    flops: float = always + repeated * checkpointed_share(workload, decisions["checkpointing"], layers, stages)
-    return flops
+    The stage that has the head gets fewer blocks in good layouts.
+    """
+    figures = _scaled(workload, locals(), all_kinds)
+    share = checkpointed_share(workload, checkpointing, checkpointed_layers, pipeline_parallel)
+    flops = [always + repeated * share for always, repeated in zip(figures[::2], figures[1::2], strict=True)]
+    flops[HEAD] = flops[HEAD] / pipeline_parallel
+    return tuple(flops)
 
 
 def model_flops_per_token(workload: Workload, stack: Stack, method: str, causal: bool = False) -> float:
@@ -229,23 +244,22 @@ def sums(inside: Setting, repeats: Repeats, trained: bool) -> tuple[Amount, Amou
 
 
 @lru_cache(maxsize=4096)
-def kind_sums(inside: Setting, repeats: Repeats, trained: bool, kind: Kind) -> tuple[Amount, Amount]:
-    """As `sums`, for one kind of work."""
+def all_kinds(inside: Setting, repeats: Repeats, trained: bool) -> tuple[Amount, ...]:
+    """As `sums`, for each of `KINDS`."""
     work = model_work(inside, repeats, trained)
-    if kind == "attention":
-        forward, backward, recomputed, _ = _attention(work.cores, lambda core: core.seen_keys)
-        return _added((forward, backward)), recomputed
     blocks = [each for each in work.products if each.in_block]
-    if kind == "tiles":
-        always = [_tile_amount(each) for each in blocks]
-        return _added(always), _added(_tile_amount(each, 1) for each in blocks if each.recomputed)
-    chosen = {
-        "blocks": [each for each in blocks if not each.routed],
-        "experts": [each for each in blocks if each.routed],
-        "head": [each for each in work.products if not each.in_block],
-    }[kind]
-    done = _summed(chosen, lambda each: 1 + each.input_gradient + each.weight_gradient + each.replayed)
-    return done, _summed(chosen, lambda each: each.recomputed)
+    parts = (
+        [each for each in blocks if not each.routed],
+        [each for each in blocks if each.routed],
+        [each for each in work.products if not each.in_block],
+    )
+    found: list[Amount] = []
+    for products in parts:
+        found.append(_summed(products, lambda each: 1 + each.input_gradient + each.weight_gradient + each.replayed))
+        found.append(_summed(products, lambda each: each.recomputed))
+    again = [_tile_amount(each, 1) for each in blocks if each.recomputed]
+    forward, backward, recomputed, _ = _attention(work.cores, lambda core: core.seen_keys)
+    return (*found, _added(map(_tile_amount, blocks)), _added(again), _added((forward, backward)), recomputed)
 
 
 def _tile_amount(product: Product, passes: int | None = None) -> Amount:

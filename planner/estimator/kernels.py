@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from planner.catalog.gpu import Gpu
 from planner.catalog.stack import Stack
-from planner.estimator.flops import rated_flops
+from planner.estimator.flops import ATTENTION, BLOCKS, EXPERTS, HEAD, TILES, kind_flops
 from planner.estimator.formula import call, formula
 from planner.estimator.rates import attention_rate, matmul_rate, plain_dtype
 from planner.estimator.workload import Workload
@@ -34,7 +34,8 @@ def block_flops(
     Valid for: the same.
     Error: that of `step_flops`.
     """
-    return rated_flops(workload, locals(), "blocks")
+    flops: float = call(kind_flops, workload, locals())[BLOCKS]
+    return flops
 
 
 @formula
@@ -61,7 +62,8 @@ def expert_flops(
     Valid for: the same.
     Error: that of `step_flops`.
     """
-    return rated_flops(workload, locals(), "experts")
+    flops: float = call(kind_flops, workload, locals())[EXPERTS]
+    return flops
 
 
 @formula
@@ -88,7 +90,8 @@ def head_flops(
     Valid for: the same.
     Error: that of `step_flops`.
     """
-    return rated_flops(workload, locals(), "head") / pipeline_parallel
+    flops: float = call(kind_flops, workload, locals())[HEAD]
+    return flops
 
 
 @formula
@@ -117,7 +120,8 @@ def tile_flops(
     Valid for: multiplications of many tiles.
     Error: see `multiplication_seconds`.
     """
-    return rated_flops(workload, locals(), "tiles")
+    flops: float = call(kind_flops, workload, locals())[TILES]
+    return flops
 
 
 @formula
@@ -145,7 +149,8 @@ def attention_flops(
     Valid for: the same.
     Error: that of `step_flops`.
     """
-    return rated_flops(workload, locals(), "attention")
+    flops: float = call(kind_flops, workload, locals())[ATTENTION]
+    return flops
 
 
 @formula
@@ -174,14 +179,12 @@ def multiplication_seconds(
     Valid for: layers of some hundreds of elements and more.
     Error: see docs/accuracy.md.
     """
-    decisions = locals()
+    flops = call(kind_flops, workload, locals())
     blocks, plain = matmul_rate(gpu, compute_dtype), matmul_rate(gpu, plain_dtype(compute_dtype))
-    seconds: float = call(block_flops, workload, decisions) / blocks
+    seconds: float = (flops[HEAD] + gpu.speed.tile_elements * flops[TILES]) / plain + flops[BLOCKS] / blocks
     if workload.architecture.is_moe:
-        seconds = seconds + call(expert_flops, workload, decisions) / (blocks * gpu.speed.expert_fraction)
-    tiles = gpu.speed.tile_elements * call(tile_flops, workload, decisions)
-    rest: float = (call(head_flops, workload, decisions) + tiles) / plain
-    return seconds + rest
+        seconds = seconds + flops[EXPERTS] / (blocks * gpu.speed.expert_fraction)
+    return seconds
 
 
 @formula
@@ -210,5 +213,5 @@ def attention_seconds(
     Valid for: head sizes of 64 to 128.
     Error: see docs/accuracy.md.
     """
-    flops: float = call(attention_flops, workload, locals())
+    flops: float = call(kind_flops, workload, locals())[ATTENTION]
     return flops / attention_rate(workload, gpu, stack, compute_dtype)

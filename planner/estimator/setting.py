@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 from planner.catalog.architecture import Architecture, Matrix
@@ -63,6 +63,13 @@ class Setting:
     compiled: bool
     dequantised_copies: float
 
+    def __hash__(self) -> int:
+        known: int | None = self.__dict__.get("_hash")
+        if known is None:
+            known = hash(tuple(getattr(self, each.name) for each in fields(self)))
+            self.__dict__["_hash"] = known
+        return known
+
     @property
     def full(self) -> bool:
         """Whether the base weights are trained."""
@@ -102,8 +109,29 @@ def unfused(architecture: Architecture) -> Architecture:
     return Architecture.model_validate(architecture.model_dump() | {"fused_qkv": False, "fused_gate_up": False})
 
 
+_Made = tuple[Workload, Stack, Precision, Setting]
+_MADE: dict[tuple[int, int, int, str, str], _Made] = {}
+MOST_MADE = 4096
+
+
 def setting(workload: Workload, stack: Stack, precision: Precision, compute_dtype: str, attention: str) -> Setting:
-    """The setting of a job with these decisions."""
+    """The setting of a job with these decisions.
+
+    Every formula asks for it, so that those made are kept, by the identity of what they are made of: hashing a whole
+    catalog entry takes longer than making one.
+    """
+    key = (id(workload), id(stack), id(precision), compute_dtype, attention)
+    made = _MADE.get(key)
+    if made is None or made[0] is not workload or made[1] is not stack or made[2] is not precision:
+        if len(_MADE) >= MOST_MADE:
+            _MADE.clear()
+        made = (workload, stack, precision, _setting(workload, stack, precision, compute_dtype, attention))
+        _MADE[key] = made
+    return made[3]
+
+
+def _setting(workload: Workload, stack: Stack, precision: Precision, compute_dtype: str, attention: str) -> Setting:
+    """A setting made anew."""
     architecture, low = workload.architecture, COMPUTED_AS.get(compute_dtype, compute_dtype)
     if stack.model_code != "transformers":
         workload = replace(workload, architecture=unfused(workload.architecture))

@@ -48,7 +48,7 @@ SOURCE_POWER = 0.25
 """A run of a source with n runs weighs n to the power of minus this."""
 CORRECTED_RUNS = 10
 """Runs that a GPU type needs for a correction of its own."""
-CORRECTION_SPREAD = 0.03
+CORRECTION_SPREAD = 0.05
 """Prior of a GPU's correction: machines of one type differ by a few percent in clocks and cooling."""
 Vector = NDArray[np.float64]
 
@@ -266,21 +266,9 @@ def _rounded(value: float) -> float:
 
 
 def _spread(found: Calibration, count: str) -> SpeedSpread:
-    """The scale with which the 90% interval encloses nine of ten runs of sources that were left out.
-
-    Every source counts alike with half of the weight, every run alike with the other half.
-    """
-    left_out = found.errors_left_out()
-    sizes = [(abs(error), 1 / len(errors)) for errors in left_out.values() for error in errors]
-    total = len(sizes)
-    weighted = sorted((size, 0.5 / total + 0.5 * share / len(left_out)) for size, share in sizes)
-    enclosed, reach = 0.0, weighted[-1][0]
-    for size, weight in weighted:
-        enclosed += weight
-        if enclosed >= INTERVAL:
-            reach = size
-            break
-    scale = _rounded(reach / quantile(0.5 + INTERVAL / 2))
+    """The scale with which the 90% interval encloses nine of ten runs, each predicted without its own source."""
+    sizes = np.abs(np.concatenate(list(found.errors_left_out().values())))
+    scale = _rounded(float(np.quantile(sizes, INTERVAL)) / quantile(0.5 + INTERVAL / 2))
     return SpeedSpread(
         measured=scale, otherwise=_rounded(math.hypot(scale, UNMEASURED_SPREAD)), source=f"sources left out, {count}"
     )

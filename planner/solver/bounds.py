@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from planner.catalog import Gpu
 from planner.estimator.buffers import context_bytes
-from planner.estimator.kernels import attention_flops, block_flops, expert_flops, head_flops, tile_flops
+from planner.estimator.flops import kind_flops
 from planner.estimator.memory_bound import elementwise_bytes, loss_bytes
 from planner.estimator.rates import attention_rate, matmul_rate, plain_dtype, streaming_rate, write_rate
 from planner.solver.domains import (
@@ -34,11 +34,9 @@ from planner.solver.tabulate import PHASE_COUNT, Memo, PlacedTerm, Table, tabula
 from planner.solver.world import World
 
 PHASES_ONLY = range(PHASE_COUNT)
-WORK = tuple(
-    PlacedTerm(each, (), rounded=False)
-    for each in (block_flops, expert_flops, head_flops, tile_flops, attention_flops, elementwise_bytes, loss_bytes)
-)
-"""What every GPU has to do in a step, whatever it is; a bound of the time is each at the GPU's own rate."""
+WORK = tuple(PlacedTerm(each, (), rounded=False) for each in (kind_flops, elementwise_bytes, loss_bytes))
+"""What every GPU has to do in a step, whatever it is: FLOPs of each kind, and bytes. A bound of the time is each at the
+GPU's own rate."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class FamilyBounds:
 
     def step_seconds(self, world: World, gpu: Gpu, *, fitting: bool = True) -> NDArray[np.float64]:
         """A bound on the seconds of a step on this GPU; if only `fitting` plans count, infinite where none can be."""
-        seconds = self.work @ self._costs(world, gpu)
+        seconds = _weighed(self.work, self._costs(world, gpu))
         if fitting:
             room = world.capacity_bytes(gpu) - context_bytes(world.workload, gpu=gpu, gpus=1)
             seconds = np.where(self.peak <= room, seconds, np.inf)
@@ -75,8 +73,7 @@ class FamilyBounds:
 
     def row_seconds(self, world: World, gpu: Gpu, schedule: NDArray[np.int64]) -> Table:
         """The same bound for every activation row of some schedules."""
-        seconds: Table = self.work[schedule] @ self._costs(world, gpu)
-        return seconds
+        return _weighed(self.work[schedule], self._costs(world, gpu))
 
     def _costs(self, world: World, gpu: Gpu) -> NDArray[np.float64]:
         """Seconds of this GPU for each unit of each kind of work."""
@@ -85,13 +82,20 @@ class FamilyBounds:
         fused = attention_rate(world.workload, gpu, self.family.stack, dtype)
         written, moved = write_rate(gpu), streaming_rate(gpu)
         experts = blocks * gpu.speed.expert_fraction
-        costs = 1 / blocks, 1 / experts, 1 / plain, gpu.speed.tile_elements / plain, 1 / fused, 1 / written, 1 / moved
+        tiles = gpu.speed.tile_elements / plain
+        costs = 1 / blocks, 1 / experts, 1 / plain, tiles, 1 / fused, 1 / written, 1 / moved
         # A rounding error must not make a bound of what it bounds.
         return np.array(costs) * (1 - 1e-12)
 
     def peak_bytes(self, world: World, gpu: Gpu) -> NDArray[np.float64]:
         """A bound on the peak, in bytes on one GPU."""
         return self.least_peak + context_bytes(world.workload, gpu=gpu, gpus=1)
+
+
+def _weighed(work: Table, costs: NDArray[np.float64]) -> Table:
+    """The sum over kinds of work; flat arrays are multiplied much faster than stacks of small ones."""
+    seconds: Table = (work.reshape(-1, len(costs)) @ costs).reshape(work.shape[:-1])
+    return seconds
 
 
 class KnownBounds:
@@ -161,8 +165,8 @@ def _bounds(
 
 def _work(world: World, decisions: dict[str, Any], shape: tuple[int, ...], memo: Memo, grid: Hashable) -> Table:
     """Amounts of `WORK`."""
-    values = [np.broadcast_to(memo.value(term, world.workload, decisions, grid), shape) for term in WORK]
-    return np.stack(values, axis=-1).astype(float)
+    flops, *moved = (memo.value(term, world.workload, decisions, grid) for term in WORK)
+    return np.stack([np.broadcast_to(each, shape) for each in (*flops, *moved)], axis=-1).astype(float)
 
 
 def _phases(
