@@ -300,7 +300,7 @@ def test_a_gpu_without_offers_is_estimated_without_a_cost() -> None:
     unpriced = evaluated(JOB + plan)
     priced = evaluated(JOB + "offers: {gpu: H800 SXM, price: 2 USD/h}\n" + plan)
     told, known = plain(given_document(unpriced)), plain(given_document(priced))
-    money = ("cost", "cost_parts", "price")
+    money = ("cost", "cost_interval", "cost_parts", "price")
     assert all(told["estimate"][key] is None and known["estimate"][key] is not None for key in money)
     for key in set(known["estimate"]) - set(money):
         assert told["estimate"][key] == known["estimate"][key], key

@@ -183,10 +183,11 @@ def test_h800_is_planned_at_the_price_of_the_user(answer_of: AnswerOf) -> None:
 
 
 def test_a_mixture_of_experts_is_in_memory_as_a_whole(answer_of: AnswerOf) -> None:
-    """All 47B parameters in bf16 are spread over several cards."""
-    plan = plan_of(answer_of("mixtral-lora"))
-    assert plan.gpus * plan.gpu.memory_bytes > 2 * 46.7e9
-    assert plan.gpus > 1
+    """All 47B parameters in bf16 are on every answer's cards together: one H200, or several smaller ones."""
+    answer = answer_of("mixtral-lora")
+    plans = [plan_of(answer), *(each.candidate.plan for each in answer.gpus if each.candidate)]
+    assert all(plan.gpus * plan.gpu.memory_bytes > 2 * 46.7e9 for plan in plans)
+    assert min(plan.gpus for plan in plans if plan.gpu.memory_bytes < 2 * 46.7e9) > 1
 
 
 def test_yuan_in_yuan_out(answer_of: AnswerOf) -> None:

@@ -311,9 +311,15 @@ def _scaled(workload: Workload, decisions: Mapping[str, Any], select: Select) ->
     tiled = stack.mlp_tiling and decisions["mlp_chunks"] > 1
     figures = _either(tiled, lambda: chosen(True), lambda: chosen(False))
     tokens = local_tokens(workload, decisions["micro_batch"], decisions["context_parallel"])
-    share = workload.block_share(stages)
     times = decisions["gradient_accumulation"] / decisions["tensor_parallel"]
-    return [times * (tokens * (share * a + c) + (share * b + d)) for a, b, c, d in figures]
+    share = times * workload.block_share(stages)
+    return [_total(each, (tokens * share, share, tokens * times, times)) for each in figures]
+
+
+def _total(amount: tuple[Any, ...], times: tuple[Any, ...]) -> Any:
+    """The parts of an amount, each so many times; most parts are nothing, which arrays need not be made for."""
+    parts = [part * many for part, many in zip(amount, times, strict=True) if isinstance(part, np.ndarray) or part]
+    return sum(parts[1:], parts[0]) if parts else 0.0
 
 
 def _either(where: Any, yes: Callable[[], tuple[Amount, ...]], no: Callable[[], tuple[Amount, ...]]) -> tuple[Any, ...]:

@@ -270,7 +270,9 @@ def _spread(found: Calibration, count: str) -> SpeedSpread:
     sizes = np.abs(np.concatenate(list(found.errors_left_out().values())))
     scale = _rounded(float(np.quantile(sizes, INTERVAL)) / quantile(0.5 + INTERVAL / 2))
     return SpeedSpread(
-        measured=scale, otherwise=_rounded(math.hypot(scale, UNMEASURED_SPREAD)), source=f"sources left out, {count}"
+        measured=scale,
+        otherwise=_rounded(math.hypot(scale, UNMEASURED_SPREAD)),
+        source=f"{count}, each predicted without its own source",
     )
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from planner.catalog import Gpu
 from planner.estimator.buffers import context_bytes
 from planner.estimator.flops import kind_flops
-from planner.estimator.memory_bound import elementwise_bytes, loss_bytes
+from planner.estimator.memory_bound import elementwise_bytes, launch_seconds, loss_bytes
 from planner.estimator.rates import attention_rate, matmul_rate, plain_dtype, streaming_rate, write_rate
 from planner.solver.domains import (
     ActivationChoice,
@@ -34,6 +34,8 @@ from planner.solver.tabulate import PHASE_COUNT, Memo, PlacedTerm, Table, tabula
 from planner.solver.world import World
 
 PHASES_ONLY = range(PHASE_COUNT)
+LAUNCH = PlacedTerm(launch_seconds, (), rounded=False)
+"""The same on every GPU, as the CPU does it."""
 WORK = tuple(PlacedTerm(each, (), rounded=False) for each in (kind_flops, elementwise_bytes, loss_bytes))
 """What every GPU has to do in a step, whatever it is: FLOPs of each kind, and bytes. A bound of the time is each at the
 GPU's own rate."""
@@ -55,6 +57,8 @@ class FamilyBounds:
     work: Table
     """Amounts of `WORK` in one step on one GPU, pipeline bubble included: schedules x activation rows x kinds of work;
     infinite if illegal."""
+    launches: Table
+    """Seconds in which all kernels of a step are launched, on any GPU: schedules x activation rows."""
 
     @cached_property
     def least_peak(self) -> NDArray[np.float64]:
@@ -64,7 +68,7 @@ class FamilyBounds:
 
     def step_seconds(self, world: World, gpu: Gpu, *, fitting: bool = True) -> NDArray[np.float64]:
         """A bound on the seconds of a step on this GPU; if only `fitting` plans count, infinite where none can be."""
-        seconds = _weighed(self.work, self._costs(world, gpu))
+        seconds = np.maximum(_weighed(self.work, self._costs(world, gpu)), self.launches)
         if fitting:
             room = world.capacity_bytes(gpu) - context_bytes(world.workload, gpu=gpu, gpus=1)
             seconds = np.where(self.peak <= room, seconds, np.inf)
@@ -73,7 +77,8 @@ class FamilyBounds:
 
     def row_seconds(self, world: World, gpu: Gpu, schedule: NDArray[np.int64]) -> Table:
         """The same bound for every activation row of some schedules."""
-        return _weighed(self.work[schedule], self._costs(world, gpu))
+        seconds: Table = np.maximum(_weighed(self.work[schedule], self._costs(world, gpu)), self.launches[schedule])
+        return seconds
 
     def _costs(self, world: World, gpu: Gpu) -> NDArray[np.float64]:
         """Seconds of this GPU for each unit of each kind of work."""
@@ -147,7 +152,7 @@ def _bounds(
     legal_rows = legal("family", world, decisions, (len(rows),))
     pieces = columns["gradient_accumulation"] * world.workload.virtual_stages
     waiting = 1.0 + (columns["pipeline_parallel"] - 1) / pieces
-    activation, work = [], []
+    activation, work, launches = [], [], []
     for choice in choices:
         chosen = {**columns, **choice.names(), **choice.numbers()}
         shape = (len(rows), len(choice.grid()))
@@ -157,10 +162,14 @@ def _bounds(
         activation.append(np.where(legal("activation", world, chosen, shape)[..., None], memory, np.inf))
         amounts = _work(world, chosen, shape, memo, grid)
         amounts[..., :-1] *= np.broadcast_to(waiting, shape)[..., None]
+        launched = memo.value(LAUNCH, world.workload, {**chosen, "gpu": world.gpus[0]}, grid)
+        launches.append(np.broadcast_to(launched * (1 - 1e-12), shape))
         work.append(np.where(legal_rows[:, None, None], amounts, np.inf))
     memory = np.concatenate(activation, axis=1)
     peak = (memory + state[:, None, :]).max(axis=2)
-    return FamilyBounds(family, rows, choices, state, memory, peak, np.concatenate(work, axis=1))
+    return FamilyBounds(
+        family, rows, choices, state, memory, peak, np.concatenate(work, axis=1), np.concatenate(launches, axis=1)
+    )
 
 
 def _work(world: World, decisions: dict[str, Any], shape: tuple[int, ...], memo: Memo, grid: Hashable) -> Table:
