@@ -74,6 +74,24 @@ class SpeedSpread(Record):
     source: str
 
 
+class SpeedErrors(Record):
+    """Absolute errors of predicted speed of one source's runs (or of all), as fractions of the measured speed.
+
+    By the fit of all runs, and by the fit without any run of the source: what to expect of data that nobody has seen.
+    """
+
+    source: str
+    runs: int = Field(gt=0)
+    in_sample_median: float = Field(ge=0)
+    in_sample_p90: float = Field(ge=0)
+    left_out_median: float = Field(ge=0)
+    left_out_p90: float = Field(ge=0)
+
+
+ALL = "all"
+"""In place of a source: every run, left out together with its own source."""
+
+
 class Speeds(Record):
     """The whole file."""
 
@@ -83,6 +101,7 @@ class Speeds(Record):
     gpus: tuple[GpuSpeed, ...]
     otherwise: GpuSpeed
     spread: SpeedSpread
+    validation: tuple[SpeedErrors, ...] = Field(default=(), description="source by source; the last is of all")
 
     def of(self, gpu: str, architecture: str) -> Speed:
         """What is known of the GPU with this catalog name and architecture."""

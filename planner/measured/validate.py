@@ -35,6 +35,11 @@ class Interval:
     low: float | None = None
     high: float | None = None
 
+    @property
+    def reach(self) -> float | None:
+        """Factor from the interval's geometric middle to both of its ends; None without an interval above 0."""
+        return (self.high / self.low) ** 0.5 if self.low and self.high else None
+
 
 @dataclass(frozen=True)
 class Prediction:
