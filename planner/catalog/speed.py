@@ -60,6 +60,7 @@ class Speed(Record):
     node_hop_seconds: float
     contention_fraction: float
     spread: float = Field(ge=0, description="log-scale spread of predicted over measured speed")
+    like: str = Field(default="", description="GPU whose measured multiplications stand in for its own")
     source: str = ""
 
 
@@ -114,6 +115,7 @@ class Speeds(Record):
             attention=kernels,
             correction=own.correction,
             spread=self.spread.otherwise if own is self.otherwise or own.like else self.spread.measured,
+            like=own.like,
             source=own.source,
             **{name: figure.value for name, figure in self.figures.items()},
         )

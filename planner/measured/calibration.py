@@ -49,7 +49,7 @@ NOISE = 0.1
 SOURCE_POWER = 0.25
 """A run of a source with n runs weighs n to the power of minus this."""
 CORRECTED_RUNS = 10
-"""Runs that a GPU type needs for a correction of its own."""
+"""Runs that a GPU type needs for a correction, with those of types that it stands in for."""
 CORRECTION_SPREAD = 0.03
 """Prior of a GPU's correction: machines of one type differ by a few percent in clocks and cooling."""
 Vector = NDArray[np.float64]
@@ -87,8 +87,13 @@ class Fit:
         kernels |= {kernel: values[kernel, place] for kernel, place in ATTENTION if place == gpu.generation}
         changes: dict[str, Any] = {name: values[name, "figure"] for name in FIGURES}
         changes |= {name: value for name, (value, _) in FIXED.items()}
-        changes |= {"attention": kernels, "correction": values.get((gpu.name, "correction"), 1.0)}
+        changes |= {"attention": kernels, "correction": values.get((corrected(gpu), "correction"), 1.0)}
         return gpu.model_copy(update={"known_speed": gpu.speed.model_copy(update=changes)})
+
+
+def corrected(gpu: Gpu) -> str:
+    """The GPU type whose correction this one has: its own, or that of the relative which stands in for it."""
+    return gpu.speed.like or gpu.name
 
 
 def measured_runs(path: Path, catalog: Catalog) -> list[MeasuredRun]:
@@ -123,7 +128,7 @@ def fitted(runs: Sequence[MeasuredRun]) -> Fit:
     from scipy.optimize import least_squares
 
     priors = {(name, "figure"): prior for name, prior in FIGURES.items()} | ATTENTION
-    common = Counter(run.plan.gpu.name for run in runs)
+    common = Counter(corrected(run.plan.gpu) for run in runs)
     own = Prior(1.0, CORRECTION_SPREAD, "")
     priors |= {(name, "correction"): own for name, count in common.items() if count >= CORRECTED_RUNS}
     names = tuple(priors)

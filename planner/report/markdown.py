@@ -26,6 +26,6 @@ def escaped(text: str) -> str:
     """Text that Markdown shows as it is.
 
     >>> escaped("a|b_c")
-    'a\\|b\\_c'
+    'a\\\\|b\\\\_c'
     """
     return SPECIAL.sub(r"\\\1", " ".join(text.split()))
