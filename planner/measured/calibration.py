@@ -32,6 +32,7 @@ from planner.estimator.duration import step_seconds
 from planner.estimator.uncertainty import INTERVAL, quantile
 from planner.estimator.workload import Workload
 from planner.measured.architectures import read_architectures
+from planner.measured.possible import with_possible_speeds
 from planner.measured.priors import ATTENTION, FIGURES, FIXED, OTHERWISE, Prior
 from planner.measured.reading import read_measurements
 from planner.measured.run import InexpressibleError, measured_plan
@@ -100,6 +101,7 @@ def measured_runs(path: Path, catalog: Catalog) -> list[MeasuredRun]:
     """All rows of a file that state a speed and can be expressed. Error: InputError if any is malformed."""
     known = read_architectures(path.parent / BESIDE, catalog)
     read, models = with_models(read_measurements(path), known, catalog)
+    read = with_possible_speeds(read, catalog, models)
     if read.problems:
         raise InputError(read.problems)
     runs = []
