@@ -131,7 +131,7 @@ def breakdown(each: Comparison) -> str:
 
 
 def _resources(step: Mapping[str, Mapping[str, float]]) -> str:
-    """`compute 2.5 s (multiplications 2.0 s, attention 0.5 s), network 0.1 s, and serial 0.2 s (optimizer 0.2 s)`."""
+    """`compute 2.5 s (attention 0.5 s, ...), pcie 0.1 s (state offload), plus serial 0.2 s (optimizer)`."""
     seconds = {resource: sum(terms.values()) for resource, terms in step.items()}
     least = NEGLIGIBLE_FRACTION * sum(seconds.values())
     beside = [name for name in sorted(seconds, key=lambda name: -seconds[name]) if name != SERIAL]
@@ -143,7 +143,7 @@ def _resources(step: Mapping[str, Mapping[str, float]]) -> str:
 def _resource(name: str, terms: Mapping[str, float]) -> str:
     total = f"{name} {format_seconds(sum(terms.values()))}"
     parts = {term.replace("_", " "): seconds for term, seconds in terms.items() if seconds}
-    return f"{total} ({_largest(parts, format_seconds)})" if len(parts) > 1 else total
+    return f"{total} ({_largest(parts, format_seconds) if len(parts) > 1 else ''.join(parts)})"
 
 
 def _largest(parts: Mapping[str, float], shown: Callable[[float], str]) -> str:

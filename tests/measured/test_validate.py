@@ -243,7 +243,7 @@ def test_the_page_has_every_part(mixed: Validation) -> None:
     assert "ran out of memory, said to fit with 100.0%: run-4-mem" in text
     assert "-50.0% run-2-mem: allocated memory 10.0 GiB measured, 5.0 predicted" in text
     assert "GiB in phase forward: activations 3.8, weights 1.2" in text
-    assert "a step takes the longest of compute 2 s, plus serial 500 ms" in text
+    assert "a step takes the longest of compute 2 s (linear), plus serial 500 ms (launch)" in " ".join(text.split())
     assert "90% interval: x/1.11 in the median" in text
     assert "order: 100.0% of 1 pair right" in " ".join(text.split())
     assert "1: the GPU abacus is not in the catalog\n     run-6-mem\n" in text
