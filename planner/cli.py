@@ -414,7 +414,10 @@ def validate(
     ] = None,
     output: FormatOption = Format.text,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write the comparison as a Markdown document.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Also write the comparison as a Markdown document, with plots (SVG) beside it."
+        ),
     ] = None,
 ) -> None:
     """See VALIDATE_HELP."""
@@ -436,8 +439,9 @@ def validate(
 
 
 def _print_validation(found: Validation, output: Format, report: Path | None) -> None:
-    """A comparison on stdout, and as a document in the file `report`."""
-    from planner.report.accuracy import accuracy_markdown
+    """A comparison on stdout, and as a document in the file `report` with plots beside it."""
+    from planner.catalog import load_catalog
+    from planner.report.accuracy import accuracy_report
     from planner.report.validation import validation_page
     from planner.report.validation_document import validation_document
 
@@ -446,7 +450,8 @@ def _print_validation(found: Validation, output: Format, report: Path | None) ->
     else:
         console.print_page(validation_page(found, width=console.page_width()))
     if report:
-        _write_report(report, accuracy_markdown(found))
+        for name, text in accuracy_report(found, load_catalog().speeds, report.name).items():
+            _write_report(report.with_name(name), text)
 
 
 def _write_report(path: Path, text: str) -> None:

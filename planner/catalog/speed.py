@@ -60,6 +60,7 @@ class Speed(Record):
     node_hop_seconds: float
     contention_fraction: float
     spread: float = Field(ge=0, description="log-scale spread of predicted over measured speed")
+    like: str = Field(default="", description="GPU whose measured multiplications stand in for its own")
     source: str = ""
 
 
@@ -74,6 +75,24 @@ class SpeedSpread(Record):
     source: str
 
 
+class SpeedErrors(Record):
+    """Absolute errors of predicted speed of one source's runs (or of all), as fractions of the measured speed.
+
+    By the fit of all runs, and by the fit without any run of the source: what to expect of data that nobody has seen.
+    """
+
+    source: str
+    runs: int = Field(gt=0)
+    in_sample_median: float = Field(ge=0)
+    in_sample_p90: float = Field(ge=0)
+    left_out_median: float = Field(ge=0)
+    left_out_p90: float = Field(ge=0)
+
+
+ALL = "all"
+"""In place of a source: every run, left out together with its own source."""
+
+
 class Speeds(Record):
     """The whole file."""
 
@@ -83,6 +102,7 @@ class Speeds(Record):
     gpus: tuple[GpuSpeed, ...]
     otherwise: GpuSpeed
     spread: SpeedSpread
+    validation: tuple[SpeedErrors, ...] = Field(default=(), description="source by source; the last is of all")
 
     def of(self, gpu: str, architecture: str) -> Speed:
         """What is known of the GPU with this catalog name and architecture."""
@@ -95,6 +115,7 @@ class Speeds(Record):
             attention=kernels,
             correction=own.correction,
             spread=self.spread.otherwise if own is self.otherwise or own.like else self.spread.measured,
+            like=own.like,
             source=own.source,
             **{name: figure.value for name, figure in self.figures.items()},
         )

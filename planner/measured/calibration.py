@@ -25,13 +25,15 @@ import yaml
 from numpy.typing import NDArray
 
 from planner.catalog import Catalog, Gpu, load_catalog
-from planner.catalog.speed import AttentionSpeed, Figure, Speeds, SpeedSpread
+from planner.catalog.speed import ALL, AttentionSpeed, Figure, SpeedErrors, Speeds, SpeedSpread
 from planner.decisions import Plan
 from planner.errors import InputError
 from planner.estimator.duration import step_seconds
 from planner.estimator.uncertainty import INTERVAL, quantile
 from planner.estimator.workload import Workload
 from planner.measured.architectures import read_architectures
+from planner.measured.possible import with_possible_speeds
+from planner.measured.priors import ATTENTION, FIGURES, FIXED, OTHERWISE, Prior
 from planner.measured.reading import read_measurements
 from planner.measured.run import InexpressibleError, measured_plan
 from planner.measured.validate import BESIDE, with_models
@@ -40,69 +42,18 @@ HEADER = """\
 # How fast GPUs, kernels and links work in training steps. `figures`, `attention` and the corrections of `gpus` are
 # fitted to published runs by `python -m planner.measured.calibration measurements/published/throughput.csv`, which
 # writes this file; `low` and `high` are the range of the fits without one of the sources. The best matrix
-# multiplications of `gpus` were measured elsewhere, and are taken over as they are.
+# multiplications of `gpus` were measured elsewhere, and are taken over as they are. `validation` has the errors of
+# speed, as fractions of the measured one, of runs that were part of the fit and of those left out of one.
 """
 NOISE = 0.1
 """Scale of residuals of log speed beyond which a run counts less (soft L1)."""
 SOURCE_POWER = 0.25
 """A run of a source with n runs weighs n to the power of minus this."""
 CORRECTED_RUNS = 10
-"""Runs that a GPU type needs for a correction of its own."""
+"""Runs that a GPU type needs for a correction, with those of types that it stands in for."""
 CORRECTION_SPREAD = 0.05
 """Prior of a GPU's correction: machines of one type differ by a few percent in clocks and cooling."""
 Vector = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Prior:
-    """What is known of a figure without the runs: its value, log-scale spread, and the source."""
-
-    value: float
-    spread: float
-    source: str
-
-
-FIGURES = {
-    "sustained_fraction": Prior(
-        0.93, 0.05, "best multiplications are measured alone and cool; training clocks are lower"
-    ),
-    "tile_elements": Prior(200, 0.5, "start and end of a tile's main loop, some hundred elements"),
-    "attention_ramp_tokens": Prior(
-        450, 0.4, "short sequences fill few tiles; half of the limit at some hundred tokens"
-    ),
-    "expert_fraction": Prior(0.8, 0.1, "grouped multiplications of unequal sizes"),
-    "bytes_per_written_byte": Prior(2.5, 0.3, "element-wise kernels read one or two inputs for each result"),
-    "link_fraction": Prior(0.8, 0.05, "nccl-tests on 8 x A100 SXM: bus bandwidth of 230 to 250 of 300 GB/s"),
-    "host_hop_fraction": Prior(0.25, 0.5, "copies through host memory cross PCIe twice and wait for each other"),
-    "node_hop_seconds": Prior(1.5e-5, 0.5, "latency of RDMA and of NCCL's protocol, 10 to 30 microseconds"),
-    "contention_fraction": Prior(0.3, 0.5, "collectives use a part of multiprocessors and memory bandwidth"),
-}
-FIXED = {
-    "memory_fraction": (0.85, "streaming kernels reach 80 to 92% of the published bandwidth"),
-    "operation_seconds": (
-        8e-6,
-        "5 to 25 microseconds of CPU time for one eager operator; most are small; no run tells",
-    ),
-    "hop_seconds": (2e-6, "one step of a ring over NVLink or PCIe, NCCL's latency tables"),
-}
-ATTENTION = {
-    ("flash-attention-1", "Ampere"): Prior(
-        0.40, 0.15, "FlashAttention-2, arXiv 2307.08691: its predecessor reaches 25 to 40% of the peak of A100"
-    ),
-    ("flash-attention-1", "Hopper"): Prior(0.22, 0.15, "the same kernel, which knows no Hopper instructions"),
-    ("flash-attention-2", "Ampere"): Prior(
-        0.70, 0.1, "FlashAttention-2, arXiv 2307.08691: 50 to 73% of the peak of A100"
-    ),
-    ("flash-attention-2", "Hopper"): Prior(
-        0.40, 0.15, "FlashAttention-3, arXiv 2407.08608: its predecessor reaches 35% of the peak of H100"
-    ),
-    ("flash-attention-3", "Hopper"): Prior(
-        0.62, 0.1, "FlashAttention-3, arXiv 2407.08608: 1.5 to 2 times its predecessor"
-    ),
-    ("flash-attention-3", ""): Prior(0.80, 0.1, "as on Hopper; other GPUs multiply less for each softmax"),
-}
-"""(kernel, GPU architecture; blank: any other) -> share of the matrix rate."""
-OTHERWISE = {"flash-attention-1": 0.4, "flash-attention-2": 0.7}
 
 
 @dataclass(frozen=True)
@@ -137,14 +88,20 @@ class Fit:
         kernels |= {kernel: values[kernel, place] for kernel, place in ATTENTION if place == gpu.generation}
         changes: dict[str, Any] = {name: values[name, "figure"] for name in FIGURES}
         changes |= {name: value for name, (value, _) in FIXED.items()}
-        changes |= {"attention": kernels, "correction": values.get((gpu.name, "correction"), 1.0)}
+        changes |= {"attention": kernels, "correction": values.get((corrected(gpu), "correction"), 1.0)}
         return gpu.model_copy(update={"known_speed": gpu.speed.model_copy(update=changes)})
+
+
+def corrected(gpu: Gpu) -> str:
+    """The GPU type whose correction this one has: its own, or that of the relative which stands in for it."""
+    return gpu.speed.like or gpu.name
 
 
 def measured_runs(path: Path, catalog: Catalog) -> list[MeasuredRun]:
     """All rows of a file that state a speed and can be expressed. Error: InputError if any is malformed."""
     known = read_architectures(path.parent / BESIDE, catalog)
     read, models = with_models(read_measurements(path), known, catalog)
+    read = with_possible_speeds(read, catalog, models)
     if read.problems:
         raise InputError(read.problems)
     runs = []
@@ -173,7 +130,7 @@ def fitted(runs: Sequence[MeasuredRun]) -> Fit:
     from scipy.optimize import least_squares
 
     priors = {(name, "figure"): prior for name, prior in FIGURES.items()} | ATTENTION
-    common = Counter(run.plan.gpu.name for run in runs)
+    common = Counter(corrected(run.plan.gpu) for run in runs)
     own = Prior(1.0, CORRECTION_SPREAD, "")
     priors |= {(name, "correction"): own for name, count in common.items() if count >= CORRECTED_RUNS}
     names = tuple(priors)
@@ -250,6 +207,7 @@ def speeds(found: Calibration, known: Speeds) -> Speeds:
         otherwise=known.otherwise,
         spread=_spread(found, count),
         gpus=tuple(gpus),
+        validation=validation(found),
     )
 
 
@@ -280,24 +238,35 @@ UNMEASURED_SPREAD = 0.1
 """Log-scale spread of the best multiplication of GPUs that nobody measured: that of those measured."""
 
 
-def summary(found: Calibration) -> Iterable[str]:
-    """A line for each source: errors with it and without it in the fit."""
+def validation(found: Calibration) -> tuple[SpeedErrors, ...]:
+    """Errors of every source, by the fit with it and by the fit without it, and last those of all runs."""
     left_out = found.errors_left_out()
+    own = {name: log_errors([run for run in found.runs if run.source == name], found.fit) for name in left_out}
+    every = [_errors(name, own[name], left_out[name]) for name in left_out]
+    return (*every, _errors(ALL, np.concatenate([*own.values()]), np.concatenate([*left_out.values()])))
+
+
+def _errors(source: str, own: Vector, without: Vector) -> SpeedErrors:
+    """Medians and 90th percentiles, as fractions of the measured speed."""
+    in_sample, left_out = (np.abs(np.exp(-errors) - 1) for errors in (own, without))
+    return SpeedErrors(
+        source=source,
+        runs=len(own),
+        in_sample_median=_rounded(median(in_sample)),
+        in_sample_p90=_rounded(np.quantile(in_sample, 0.9)),
+        left_out_median=_rounded(median(left_out)),
+        left_out_p90=_rounded(np.quantile(left_out, 0.9)),
+    )
+
+
+def summary(errors: Iterable[SpeedErrors]) -> Iterable[str]:
+    """A line for each source: errors with it and without it in the fit."""
     yield f"{'source':24}{'runs':>6}{'in sample':>12}{'p90':>8}{'left out':>12}{'p90':>8}"
-    every: list[tuple[Vector, Vector]] = []
-    for source, without in left_out.items():
-        own = log_errors([run for run in found.runs if run.source == source], found.fit)
-        every.append((own, without))
-        yield _line(source, own, without)
-    yield _line("all", *(np.concatenate(parts) for parts in zip(*every, strict=True)))
-
-
-def _line(name: str, own: Vector, without: Vector) -> str:
-    cells = []
-    for errors in (own, without):
-        sizes = np.abs(np.exp(-errors) - 1)
-        cells += [f"{median(sizes):.1%}", f"{np.quantile(sizes, 0.9):.1%}"]
-    return f"{name:24}{len(own):6}{cells[0]:>12}{cells[1]:>8}{cells[2]:>12}{cells[3]:>8}"
+    for each in errors:
+        yield (
+            f"{each.source:24}{each.runs:6}{each.in_sample_median:12.1%}{each.in_sample_p90:8.1%}"
+            f"{each.left_out_median:12.1%}{each.left_out_p90:8.1%}"
+        )
 
 
 def main(paths: Sequence[str]) -> None:
@@ -305,10 +274,11 @@ def main(paths: Sequence[str]) -> None:
     catalog = load_catalog()
     runs = [run for path in paths for run in measured_runs(Path(path), catalog)]
     found = calibrate(runs, lambda text: print(text, file=sys.stderr))
-    print(*summary(found), sep="\n", file=sys.stderr)
+    contents = speeds(found, catalog.speeds)
+    print(*summary(contents.validation), sep="\n", file=sys.stderr)
     print(HEADER, end="")
-    contents = speeds(found, catalog.speeds).model_dump(mode="json", exclude_defaults=True)
-    print(yaml.safe_dump(contents, sort_keys=False, width=120), end="")
+    written = contents.model_dump(mode="json", exclude_defaults=True)
+    print(yaml.safe_dump(written, sort_keys=False, width=120), end="")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from planner.measured.row import MeasuredRow
 from planner.measured.table import Record, read_table
 
 USUAL_GPUS_PER_NODE = 8
+MOST_CONTRADICTION = 2.0
+"""Factor between seconds of a step and those that speed and batch make: sources round, and leave out slow steps."""
 Fault = tuple[str, str]
 """A column, and what is wrong with it."""
 
@@ -95,6 +97,7 @@ def _faults(record: Record, lines: Mapping[str, int]) -> Iterator[Fault]:
     yield from _batch_faults(values)
     yield from _method_faults(values)
     yield from _peak_faults(values)
+    yield from _speed_faults(values)
 
 
 def _degree_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
@@ -138,6 +141,19 @@ def _peak_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
     if values["outcome"] == "oom":
         measured = [name for name, _ in peaks] + ([SPEED] if values[SPEED] else [])
         yield from ((name, "is not blank, but the outcome is oom") for name in measured)
+
+
+def _speed_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
+    """Speed and seconds of a step that contradict each other, where the batch is known."""
+    speed, seconds, gpus, length = (values[name] for name in (SPEED, "step_seconds", "gpus", "sequence_length"))
+    factors = [values[name] for name in ("micro_batch", "gradient_accumulation", "data_parallel")]
+    batch = values["global_batch"] or (prod(factors) if all(factors) else None)
+    if not all((speed, seconds, gpus, length, batch)):
+        return
+    implied = batch * length / (speed * gpus)
+    if not 1 / MOST_CONTRADICTION <= implied / seconds <= MOST_CONTRADICTION:
+        step = f"a step of {batch * length:,} tokens at {SPEED} {speed:g} on {gpus} GPUs takes {implied:.3g}"
+        yield "step_seconds", f"is {seconds:g}, but {step}"
 
 
 def _unstated(values: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from planner.measured.row import MeasuredRow
 from planner.measured.validate import QUANTITIES, Comparison, Run, Validation
@@ -15,6 +16,8 @@ GROUPINGS: dict[str, Callable[[MeasuredRow], str]] = {
     "gpu": lambda row: row.gpu,
 }
 NAMELESS = "not stated"
+CLEAR_RATIO = 1.1
+"""Between measured values of two runs whose order a prediction should have right."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,21 @@ class Errors:
     """Median of the signed errors: above 0 where too much is predicted."""
     inside: float | None
     """Share of the rows with an interval whose measured value lies in it."""
+    reach: float | None
+    """Median factor from the middle of the interval (geometric) to both of its ends."""
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """Pairs of runs of one source whose measured values differ clearly, and how many are predicted in that order."""
+
+    pairs: int
+    right: int
+
+    @property
+    def fraction(self) -> float | None:
+        """Share of the pairs; None without any."""
+        return self.right / self.pairs if self.pairs else None
 
 
 @dataclass(frozen=True)
@@ -38,6 +56,7 @@ class QuantityErrors:
 
     quantity: str
     overall: Errors
+    ordering: Ordering
     groups: dict[str, dict[str, Errors]]
     """Grouping -> group -> errors; groups in the order of the files."""
 
@@ -58,6 +77,7 @@ def errors_of(comparisons: Iterable[Comparison]) -> Errors:
     signed = sorted(each.error_fraction for each in every)
     absolute = sorted(abs(error) for error in signed)
     inside = [each.inside for each in every if each.inside is not None]
+    reaches = sorted(each.predicted.reach for each in every if each.predicted.reach is not None)
     return Errors(
         rows=len(absolute),
         median=quantile(absolute, 0.5),
@@ -66,7 +86,22 @@ def errors_of(comparisons: Iterable[Comparison]) -> Errors:
         worst=absolute[-1],
         bias=quantile(signed, 0.5),
         inside=sum(inside) / len(inside) if inside else None,
+        reach=quantile(reaches, 0.5) if reaches else None,
     )
+
+
+def ordering_of(comparisons: Iterable[Comparison]) -> Ordering:
+    """Pairs of the same source that differ by more than 10%; the same prediction for both is a wrong order."""
+    sources: dict[str, list[tuple[float, float]]] = {}
+    for each in comparisons:
+        sources.setdefault(each.row.source, []).append((each.measured, each.predicted.value))
+    pairs = [
+        (less, more)
+        for some in sources.values()
+        for less, more in combinations(sorted(some), 2)
+        if more[0] > CLEAR_RATIO * less[0]
+    ]
+    return Ordering(len(pairs), sum(more[1] > less[1] for less, more in pairs))
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
@@ -88,7 +123,7 @@ def quantity_errors(validation: Validation) -> list[QuantityErrors]:
         comparisons = [each for each in validation.comparisons if each.quantity == quantity]
         if comparisons:
             groups = {name: grouped(comparisons, key) for name, key in GROUPINGS.items()}
-            found.append(QuantityErrors(quantity, errors_of(comparisons), groups))
+            found.append(QuantityErrors(quantity, errors_of(comparisons), ordering_of(comparisons), groups))
     return found
 
 

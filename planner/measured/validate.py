@@ -16,6 +16,7 @@ from planner.estimator.step import varying_fragment_bytes
 from planner.estimator.workload import Workload
 from planner.measured.architectures import NO_FILE, Architectures, read_architectures
 from planner.measured.columns import PEAKS, SPEED
+from planner.measured.possible import with_possible_speeds
 from planner.measured.reading import Measurements, Skipped, read_measurements
 from planner.measured.row import MeasuredRow
 from planner.measured.run import InexpressibleError, measured_plan
@@ -34,6 +35,11 @@ class Interval:
     value: float
     low: float | None = None
     high: float | None = None
+
+    @property
+    def reach(self) -> float | None:
+        """Factor from the interval's geometric middle to both of its ends; None without an interval above 0."""
+        return (self.high / self.low) ** 0.5 if self.low and self.high else None
 
 
 @dataclass(frozen=True)
@@ -223,6 +229,7 @@ class _Part:
 def _part(read: Measurements, known: Architectures, catalog: Catalog, predictor: Predictor, listen: Listener) -> _Part:
     """The runs of a file, and the rows that are wrong or that no plan can express, in the file's order."""
     read, models = with_models(read, known, catalog)
+    read = with_possible_speeds(read, catalog, models)
     runs: list[Run] = []
     skipped = list(read.skipped)
     for number, row in enumerate(read.rows, start=1):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
+from planner.catalog.speed import Speeds
 from planner.estimator.levels import CACHED
-from planner.measured.columns import PEAKS
+from planner.measured.columns import PEAKS, SPEED
 from planner.measured.row import MeasuredRow
 from planner.measured.summary import (
     NAMELESS,
+    Errors,
     QuantityErrors,
     grouped,
     quantity_errors,
@@ -18,30 +21,70 @@ from planner.measured.summary import (
 )
 from planner.measured.validate import Comparison, Run, Validation
 from planner.report import measured_words as words
+from planner.report.accuracy_figures import figures_section, left_out_section
+from planner.report.markdown import escaped, table
+from planner.report.scatter import scatter_svg
 from planner.units import GIB
 
-SPECIAL = re.compile(r"([\\`*_<>\[\]|#])")
 SHOWN_IDS = 12
+DOUBTED = (*PEAKS, SPEED)
+SLUGS = {
+    "peak_allocated_gib": "allocated",
+    "peak_reserved_gib": "reserved",
+    "peak_process_gib": "process",
+    SPEED: "speed",
+}
+"""Quantity -> end of its plot's file name."""
 DOUBTS = {
     "outcome": ("presumed, not printed by the source", re.compile("presum")),
     "peak": (
         "GB of unknown size taken as GiB (then up to 7% too high), or not quite this quantity",
         re.compile("assum|peak =|G(i)?B"),
     ),
+    SPEED: ("computed from other figures of the source", re.compile("tokens/s|throughput|step time")),
 }
 """Why a measured value that is listed as assumed is doubtful, and which notes say more of it."""
 
 
-def accuracy_markdown(validation: Validation) -> str:
-    """The document; the same validation always gives the same text."""
+def accuracy_report(validation: Validation, speeds: Speeds, name: str) -> dict[str, str]:
+    """File name -> text: the page, called `name`, and beside it one plot for each measured quantity.
+
+    `speeds` are the figures of the time model. The same validation always gives the same texts.
+    """
+    plots = {quantity: f"{Path(name).stem}-{slug}.svg" for quantity, slug in SLUGS.items()}
+    drawn = {plots[quantity]: text for quantity, text in accuracy_plots(validation).items()}
+    return {name: accuracy_markdown(validation, speeds, plots), **drawn}
+
+
+def accuracy_plots(validation: Validation) -> dict[str, str]:
+    """Quantity -> SVG document of measured against predicted values by source, for what was measured."""
+    found = {}
+    for quantity, title in words.TITLES.items():
+        groups: dict[str, list[tuple[float, float]]] = {}
+        for each in validation.comparisons:
+            if each.quantity == quantity:
+                groups.setdefault(_source(each.row), []).append((each.measured, each.predicted.value))
+        if groups:
+            unit = "tokens/s per GPU" if quantity == SPEED else "GiB"
+            found[quantity] = scatter_svg(groups, title=f"{title}: measured and predicted", unit=unit)
+    return found
+
+
+def accuracy_markdown(validation: Validation, speeds: Speeds, plots: Mapping[str, str]) -> str:
+    """The page; `plots` are the files of plots by quantity."""
     lines = _method(validation)
-    for each in quantity_errors(validation):
-        lines += _errors_section(each)
+    measured = quantity_errors(validation)
+    for each in measured:
+        lines += _errors_section(each, plots[each.quantity])
+        if each.quantity == SPEED:
+            lines += left_out_section(speeds)
     lines += _verdict_section(validation.verdicts)
     for title, comparisons in words.worst_by_kind(validation).items():
         lines += _worst_section(title, comparisons, validation)
     lines += _doubt_section(validation)
     lines += _skipped_section(validation)
+    if any(each.quantity == SPEED for each in measured):
+        lines += figures_section(speeds)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -54,44 +97,31 @@ def _method(validation: Validation) -> list[str]:
         "one source share hardware, scripts and habits, so weigh by source, not by row."
     )
     command = f"`planner validate {' '.join(validation.files)} --report FILE`"
-    meanings = f"{words.MEANINGS[0].upper()}{words.MEANINGS[1:]}."
+    meanings = f"{words.MEANINGS[0].upper()}{words.MEANINGS[1:]}; {words.WIDTH_MEANING}."
     return ["# Accuracy", "", f"Written by {command}, not by hand.", "", "## Method", "", method, "", meanings, ""]
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], right_from: int = 1) -> list[str]:
-    """A Markdown table whose columns are numbers from `right_from` on."""
-    rules = ["---" if place < right_from else "---:" for place in range(len(header))]
-    return [_cells(header), _cells(rules, plain=True), *(_cells(row) for row in rows), ""]
-
-
-def _cells(row: Sequence[str], *, plain: bool = False) -> str:
-    return f"| {' | '.join(row if plain else map(escaped, row))} |"
-
-
-def escaped(text: str) -> str:
-    """Text that Markdown shows as it is.
-
-    >>> escaped("a|b_c")
-    'a\\\\|b\\\\_c'
-    """
-    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
-
-
-def _errors_section(found: QuantityErrors) -> list[str]:
-    lines = [f"## {words.TITLES[found.quantity]}", ""]
+def _errors_section(found: QuantityErrors, plot: str) -> list[str]:
+    title = words.TITLES[found.quantity]
+    lines = [f"## {title}", "", f"![{title}: measured and predicted]({plot})", ""]
+    if order := words.ordering(found):
+        lines += [f"{order[0].upper()}{order[1:]}.", ""]
     for grouping, groups in found.groups.items():
-        rows = [[name, *words.error_cells(errors)] for name, errors in groups.items()]
-        rows.append(["all", *words.error_cells(found.overall)])
-        lines += _table([words.GROUPING_TITLES[grouping], *words.ERROR_HEADER], rows)
+        rows = [[name, *_error_cells(errors)] for name, errors in {**groups, "all": found.overall}.items()]
+        lines += table([words.GROUPING_TITLES[grouping], *words.ERROR_HEADER, words.WIDTH_HEADER], rows)
     return lines
+
+
+def _error_cells(errors: Errors) -> list[str]:
+    return [*words.error_cells(errors), words.width_cell(errors)]
 
 
 def _verdict_section(verdicts: Sequence[Run]) -> list[str]:
     if not verdicts:
         return []
     wrong = [f"- {escaped(words.verdict(run))}" for run in wrong_verdicts(verdicts)]
-    table = _table(words.VERDICT_HEADER, words.verdict_rows(verdicts))
-    return ["## Does it fit its GPU?", "", *table, *wrong, *([""] if wrong else [])]
+    lines = table(words.VERDICT_HEADER, words.verdict_rows(verdicts))
+    return ["## Does it fit its GPU?", "", *lines, *wrong, *([""] if wrong else [])]
 
 
 def _worst_section(title: str, comparisons: Sequence[Comparison], validation: Validation) -> list[str]:
@@ -152,18 +182,18 @@ def _doubt_section(validation: Validation) -> list[str]:
     doubts: dict[tuple[str, str], list[MeasuredRow]] = {}
     for run in validation.runs:
         for column in run.row.assumed:
-            if column == "outcome" or (column in PEAKS and getattr(run.row, column) is not None):
+            if column == "outcome" or (column in DOUBTED and getattr(run.row, column) is not None):
                 doubts.setdefault((_source(run.row), column), []).append(run.row)
     if not doubts:
         return []
     rows = [[source, column, str(len(some)), _doubt(column, some)] for (source, column), some in doubts.items()]
-    table = _table(["source", "column", "rows", "reason"], rows, right_from=len(rows[0]))
-    return ["## Doubtful measurements", "", "They count in every figure above all the same.", "", *table]
+    lines = table(["source", "column", "rows", "reason"], rows, right_from=len(rows[0]))
+    return ["## Doubtful measurements", "", "They count in every figure above all the same.", "", *lines]
 
 
 def _doubt(column: str, rows: Iterable[MeasuredRow]) -> str:
     """Why a measured value is doubtful, with what the rows' notes say of it."""
-    reason, words_of_doubt = DOUBTS["outcome" if column == "outcome" else "peak"]
+    reason, words_of_doubt = DOUBTS.get(column, DOUBTS["peak"])
     parts = dict.fromkeys(part.strip() for row in rows for part in row.notes.split(";"))
     return "; ".join([reason, *(part for part in parts if words_of_doubt.search(part))])
 
@@ -172,7 +202,7 @@ def _skipped_section(validation: Validation) -> list[str]:
     if not validation.skipped:
         return ["## Skipped rows", "", "None.", ""]
     rows = [[str(len(ids)), reason, _listed(ids)] for reason, ids in skipped_by_reason(validation).items()]
-    return ["## Skipped rows", "", *_table(["rows", "reason", "ids"], rows, right_from=len(rows[0]))]
+    return ["## Skipped rows", "", *table(["rows", "reason", "ids"], rows, right_from=len(rows[0]))]
 
 
 def _listed(ids: Sequence[str]) -> str:

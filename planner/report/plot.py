@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 
+from planner.report.ticks import round_ticks
+
 MARK = "*"
 MARGIN = 0.03
 """Share of an axis that is left free at either end."""
-LEAST_TICKS = 3
-STEPS = (1.0, 2.0, 5.0)
-"""Round values of a power of ten."""
 TICK_GAP_CELLS = 2
 
 Cells = list[list[str]]
@@ -29,7 +28,7 @@ def scatter(
 
     A number stands beside its mark, wherever there is room; marks in one cell share theirs (`3-5`).
     """
-    y_ticks = _ticks([y for _, y in points])
+    y_ticks = round_ticks([y for _, y in points])
     labels = {_row(value, points, height): y_text(value) for value in y_ticks}
     margin = max(map(len, labels.values()), default=0) + 1
     columns = max(width - margin - 2, 1)
@@ -52,24 +51,11 @@ def _row(value: float, points: Sequence[tuple[float, float]], height: int) -> in
     return height - 1 - _place(value, [y for _, y in points], height)
 
 
-def _ticks(values: Sequence[float]) -> list[float]:
-    """Round values between the least and the largest one: in equal ratios, or in equal steps where they lie close."""
-    low, high = min(values), max(values)
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    round_values = [step * 10.0**power for power in powers for step in STEPS]
-    found = [value for value in round_values if low <= value <= high]
-    if len(found) >= LEAST_TICKS or low == high:
-        return found or [low]
-    power = 10.0 ** math.floor(math.log10((high - low) / LEAST_TICKS))
-    step = max(each * power for each in STEPS if each * power <= (high - low) / LEAST_TICKS)
-    return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
-
-
 def _x_axis(points: Sequence[tuple[float, float]], columns: int, text: Callable[[float], str]) -> tuple[str, str]:
     """The horizontal axis with its ticks, and the values below them as far as there is room."""
     values = [x for x, _ in points]
     rule, below = ["-"] * columns, ""
-    for value in _ticks(values):
+    for value in round_ticks(values):
         column, shown = _place(value, values, columns), text(value)
         rule[column] = "+"
         start = min(max(0, column - len(shown) // 2), columns - len(shown))

@@ -40,6 +40,10 @@ def _errors_table(page: Page, found: QuantityErrors) -> None:
         rows += [[f"  {name}", *words.error_cells(errors)] for name, errors in groups.items()]
         styles += ["dim", *[""] * len(groups)]
     page.table(rows, right=range(1, columns + 1), header=True, styles=styles)
+    if found.overall.reach is not None:
+        page.paragraph(f"90% interval: {words.width_cell(found.overall)} in the median", indent="  ")
+    if order := words.ordering(found):
+        page.paragraph(order, indent="  ")
 
 
 def _verdicts(page: Page, verdicts: Sequence[Run]) -> None:

@@ -52,6 +52,11 @@ def _summary(validation: Validation) -> Document:
         "quantities": {
             each.quantity: {
                 "overall": _errors(each.overall),
+                "ordering": {
+                    "pairs": each.ordering.pairs,
+                    "right": each.ordering.right,
+                    "right_fraction": each.ordering.fraction,
+                },
                 **{
                     f"by_{name}": {group: _errors(errors) for group, errors in groups.items()}
                     for name, groups in each.groups.items()
@@ -72,6 +77,7 @@ def _errors(errors: Errors) -> Document:
         "worst_error_fraction": errors.worst,
         "bias_fraction": errors.bias,
         "inside_interval_fraction": errors.inside,
+        "median_interval_factor": errors.reach,
     }
 
 
@@ -121,9 +127,20 @@ def _summary_schema() -> Schema:
         worst_error_fraction=amount("Largest absolute error."),
         bias_fraction=of("number", "Median of the signed errors."),
         inside_interval_fraction=nullable(of("number", "Share of rows inside the 90% interval.", **FRACTION)),
+        median_interval_factor=nullable(
+            of("number", "Median factor from the middle of the 90% interval to its ends.", minimum=1)
+        ),
+    )
+    ordering = closed(
+        "Pairs of runs of one source whose measured values differ by more than 10%.",
+        pairs=count("Number of pairs."),
+        right=count("Those predicted in the measured order."),
+        right_fraction=nullable(of("number", "Their share; null without pairs.", **FRACTION)),
     )
     groups = {"type": "object", "description": "Group -> errors.", "additionalProperties": errors}
-    quantity = closed("Errors of one quantity.", overall=errors, **{f"by_{name}": groups for name in GROUPINGS})
+    quantity = closed(
+        "Errors of one quantity.", overall=errors, ordering=ordering, **{f"by_{name}": groups for name in GROUPINGS}
+    )
     return closed(
         "Figures.",
         files=listing("The files that could be read.", of("string", "As given.")),

@@ -15,6 +15,7 @@ from planner.measured.validate import Interval, Prediction, Validation, validate
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "measurements" / "published"
+PUBLISHED_FILES = [Path("measurements/published/memory.csv"), Path("measurements/published/throughput.csv")]
 GIB = 2**30
 RUN = {
     "id": "run-1-mem", "source": "somewhere", "source_ref": "its table", "model": "meta-llama/Llama-2-7b-hf",
@@ -78,10 +79,10 @@ def predict_by_batch(row: MeasuredRow, _: Catalog, models: Mapping[str, Architec
 
 @cache
 def published_runs() -> Validation:
-    """The comparison with the published peaks, made once, by the path that a checkout has."""
+    """The comparison with the published peaks and speeds, made once, by the paths that a checkout has."""
     before = Path.cwd()
     os.chdir(ROOT)
     try:
-        return validate_files([Path("measurements/published/memory.csv")], load_catalog())
+        return validate_files(PUBLISHED_FILES, load_catalog())
     finally:
         os.chdir(before)

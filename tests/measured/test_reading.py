@@ -128,6 +128,12 @@ def test_a_wrong_cell_is_told_with_line_and_column(tmp_path: Path, name: str, ce
         ({"global_batch": "25"}, "global_batch", f"is 25, but {FACTORS} makes 24"),
         ({"peak_process_gib": "9.5"}, "peak_process_gib", "is 9.5, less than peak_allocated_gib, which is 10"),
         ({"outcome": "oom"}, "peak_allocated_gib", "is not blank, but the outcome is oom"),
+        (
+            {"tokens_per_second_per_gpu": "1000", "step_seconds": "3"},
+            "step_seconds",
+            "is 3, but a step of 12,288 tokens at tokens_per_second_per_gpu 1000 on 2 GPUs takes 6.14",
+        ),
+        ({"tokens_per_second_per_gpu": "1000", "step_seconds": "13", "global_batch": ""}, "step_seconds", None),
         ({"method": "full", "lora_targets": ""}, "lora_rank", "is 16, but method full has no adapters"),
         ({"method": "qlora"}, "base_dtype", None),
         ({"base_dtype": "nf4"}, "base_dtype", "nf4 is quantised, but method is lora, not qlora"),
@@ -142,6 +148,20 @@ def test_contradictions_are_told(tmp_path: Path, changes: dict[str, str], column
     assert text.startswith(f"runs.csv:3 column {column}: ")
     assert message is None or text.endswith(f": {message}")
     assert [row.line for row in found.rows] == [2]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"step_seconds": "6.144"},
+        {"step_seconds": "3.1", "global_batch": "", "gradient_accumulation": ""},
+        {"step_seconds": "12.2"},
+    ],
+)
+def test_speed_and_step_within_a_factor_of_two_are_believed(tmp_path: Path, changes: dict[str, str]) -> None:
+    """And any two of which no batch is known."""
+    read = read_measurements(write_runs(tmp_path / "runs.csv", {"tokens_per_second_per_gpu": "1000", **changes}))
+    assert not read.problems
 
 
 def test_all_problems_of_a_row_are_told_at_once(tmp_path: Path) -> None:

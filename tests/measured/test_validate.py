@@ -15,9 +15,17 @@ from planner.catalog import Architecture, Catalog, load_catalog
 from planner.errors import InputError
 from planner.measured.row import MeasuredRow
 from planner.measured.run import InexpressibleError
-from planner.measured.summary import confusion, errors_of, quantity_errors, skipped_by_reason, wrong_verdicts
+from planner.measured.summary import (
+    Ordering,
+    confusion,
+    errors_of,
+    ordering_of,
+    quantity_errors,
+    skipped_by_reason,
+    wrong_verdicts,
+)
 from planner.measured.validate import Prediction, Validation, validate_files, worst
-from planner.report.accuracy import accuracy_markdown
+from planner.report.accuracy import accuracy_report
 from planner.report.validation import validation_page
 from planner.report.validation_document import validation_document, validation_json_schema
 
@@ -31,6 +39,11 @@ def predict(row: MeasuredRow, catalog: Catalog, models: Mapping[str, Architectur
     if row.gpu == "abacus":
         raise InexpressibleError("the GPU abacus is not in the catalog")
     return predict_by_batch(row, catalog, models)
+
+
+def accuracy_page(validation: Validation) -> str:
+    """The Markdown page."""
+    return accuracy_report(validation, CATALOG.speeds, "page.md")["page.md"]
 
 
 def validated(*paths: Path, architectures: Path | None = None) -> Validation:
@@ -76,6 +89,20 @@ def test_statistics_of_errors(mixed: Validation) -> None:
     assert (errors.rows, errors.median, errors.mean, errors.worst, errors.bias) == (3, 0.25, 0.25, 0.5, 0.0)
     assert errors.p90 == pytest.approx(0.45)
     assert errors.inside == pytest.approx(1 / 3)
+    assert errors.reach == pytest.approx((1.1 / 0.9) ** 0.5)
+
+
+def test_order_of_pairs(mixed: Validation, tmp_path: Path) -> None:
+    """Only pairs of one source count, whose measured values are more than 10% apart; a tie is a wrong order."""
+    assert [each.ordering for each in quantity_errors(mixed)] == [Ordering(1, 1), *[Ordering(0, 0)] * 3]
+    speeds = [("1", "100"), ("2", "109"), ("4", "90"), ("4", "300")]
+    changes = [
+        {**SPEED, "tokens_per_second_per_gpu": speed, "micro_batch": batch, "global_batch": ""}
+        for batch, speed in speeds
+    ]
+    found = ordering_of(validated(write_runs(tmp_path / "speeds.csv", *changes)).comparisons)
+    assert found == Ordering(pairs=5, right=2)
+    assert found.fraction == 0.4
 
 
 def test_groups_are_those_of_the_rows(mixed: Validation) -> None:
@@ -202,6 +229,8 @@ def test_the_document_is_that_of_its_schema(mixed: Validation) -> None:
     allocated = document["summary"]["quantities"]["peak_allocated_gib"]
     assert allocated["overall"]["median_error_fraction"] == 0.25
     assert allocated["by_source"]["elsewhere|x"]["rows"] == 1
+    assert allocated["ordering"] == {"pairs": 1, "right": 1, "right_fraction": 1.0}
+    assert document["summary"]["quantities"]["tokens_per_second_per_gpu"]["ordering"]["right_fraction"] is None
 
 
 def test_the_page_has_every_part(mixed: Validation) -> None:
@@ -214,15 +243,17 @@ def test_the_page_has_every_part(mixed: Validation) -> None:
     assert "ran out of memory, said to fit with 100.0%: run-4-mem" in text
     assert "-50.0% run-2-mem: allocated memory 10.0 GiB measured, 5.0 predicted" in text
     assert "GiB in phase forward: activations 3.8, weights 1.2" in text
-    assert "compute 2 s, serial 500 ms" in text
+    assert "a step takes the longest of compute 2 s (linear), plus serial 500 ms (launch)" in " ".join(text.split())
+    assert "90% interval: x/1.11 in the median" in text
+    assert "order: 100.0% of 1 pair right" in " ".join(text.split())
     assert "1: the GPU abacus is not in the catalog\n     run-6-mem\n" in text
     assert all(cell_len(line) <= 80 for line in text.splitlines())
 
 
 def test_the_markdown_page_explains_and_escapes(mixed: Validation) -> None:
     """The worst rows with what their row says, doubtful values with the reason, and nothing that Markdown would eat."""
-    text = accuracy_markdown(mixed)
-    assert "| elsewhere\\|x | 1 | 50.0% | 50.0% | 50.0% | 50.0% | -50.0% | 0% |" in text
+    text = accuracy_page(mixed)
+    assert "| elsewhere\\|x | 1 | 50.0% | 50.0% | 50.0% | 50.0% | -50.0% | 0% | x/1.11 |" in text
     assert "- the same run: reserved memory 10.0 GiB measured, 11.0 predicted (9.9 to 12.1), error +10.0%" in text
     assert "- notes of the row: \\*odd\\* data" in text
     assert "the largest, activations, is 75% of them; predicted - measured: +3.0 GiB" in text
@@ -231,7 +262,7 @@ def test_the_markdown_page_explains_and_escapes(mixed: Validation) -> None:
     assert "| 1 | the GPU abacus is not in the catalog | run-6-mem |" in text
 
 
-@pytest.mark.parametrize("shown", [validation_page, accuracy_markdown, validation_document])
+@pytest.mark.parametrize("shown", [validation_page, accuracy_page, validation_document])
 def test_nothing_measured_is_no_failure(tmp_path: Path, shown: Callable[[Validation], object]) -> None:
     """A file with a header and no rows gives an empty comparison."""
     assert shown(validated(write_runs(tmp_path / "runs.csv")))

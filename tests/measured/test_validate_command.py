@@ -52,6 +52,31 @@ def test_bad_rows_are_told_and_the_others_compared(folder: Path) -> None:
     assert [each["id"] for each in document["skipped"]] == ["run-2-mem", "run-3-mem"]
 
 
+@pytest.mark.parametrize(
+    ("gpu", "dtype", "speed", "share"),
+    [
+        ("A100 80GB SXM", "bf16", "40,000", "3.43 times the peak of A100 80GB SXM in bf16"),
+        ("RTX 4090", "bf16", "9,000", "1.46 times the peak of RTX 4090 in bf16"),
+        ("V100 32GB SXM", "bf16", "9,000", "1.93 times the peak of V100 32GB SXM in bf16"),
+    ],
+)
+def test_impossible_speeds_are_refused_row_by_row(folder: Path, gpu: str, dtype: str, speed: str, share: str) -> None:
+    """Above 1.3 times the dense peak; the same GPU at a third of the speed, and every other row, is compared."""
+    row = {"gpu": gpu, "compute_dtype": dtype, "peak_allocated_gib": ""}
+    number = int(speed.replace(",", ""))
+    speeds = [{**row, "tokens_per_second_per_gpu": str(each)} for each in (number, number // 3)]
+    write_runs(folder / "runs.csv", {}, *speeds)
+    result = run("runs.csv", "--format", "json")
+    assert result.exit_code == ExitCode.BAD_INPUT
+    assert result.stderr.splitlines() == [
+        f"runs.csv:3 column tokens_per_second_per_gpu: {speed} tokens/s need {share}; at most 1.3 times are possible",
+        "1 problem in runs.csv",
+    ]
+    document = json.loads(result.stdout)
+    assert [each["id"] for each in document["rows"]] == ["run-1-mem", "run-3-mem"]
+    assert [each["id"] for each in document["skipped"]] == ["run-2-mem"]
+
+
 def test_a_file_that_is_none_prints_nothing(folder: Path) -> None:
     """Exit code 2 and one problem for each such file; beside a good one the good one is compared."""
     write_runs(folder / "runs.csv", {})
@@ -76,6 +101,8 @@ def test_the_report_is_written(folder: Path) -> None:
     page = (folder / "page.md").read_text(encoding="utf-8")
     assert page.startswith("# Accuracy\n")
     assert "\n## Doubtful measurements\n" in page
+    assert "![Allocated memory: measured and predicted](page-allocated.svg)" in page
+    assert (folder / "page-allocated.svg").read_text(encoding="utf-8").startswith("<svg ")
     unwritable = run("runs.csv", "--report", "nowhere/page.md")
     assert unwritable.exit_code == ExitCode.BAD_INPUT
     assert unwritable.stderr.startswith("nowhere/page.md: cannot be written: No such file or directory\n")
