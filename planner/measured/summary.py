@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from planner.measured.row import MeasuredRow
 from planner.measured.validate import QUANTITIES, Comparison, Run, Validation
@@ -15,6 +16,18 @@ GROUPINGS: dict[str, Callable[[MeasuredRow], str]] = {
     "gpu": lambda row: row.gpu,
 }
 NAMELESS = "not stated"
+
+
+class Compared(Protocol):
+    """A prediction beside a measurement."""
+
+    @property
+    def error_fraction(self) -> float:
+        """(predicted - measured) / measured."""
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether the measured value lies in the 90% interval; None without an interval."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,7 @@ class Confusion:
     oom_not: int
 
 
-def errors_of(comparisons: Iterable[Comparison]) -> Errors:
+def errors_of(comparisons: Iterable[Compared]) -> Errors:
     """Statistics of at least one comparison."""
     every = list(comparisons)
     signed = sorted(each.error_fraction for each in every)

@@ -51,9 +51,9 @@ def _summary(validation: Validation) -> Document:
         "skipped": len(validation.skipped),
         "quantities": {
             each.quantity: {
-                "overall": _errors(each.overall),
+                "overall": errors_document(each.overall),
                 **{
-                    f"by_{name}": {group: _errors(errors) for group, errors in groups.items()}
+                    f"by_{name}": {group: errors_document(errors) for group, errors in groups.items()}
                     for name, groups in each.groups.items()
                 },
             }
@@ -63,7 +63,8 @@ def _summary(validation: Validation) -> Document:
     }
 
 
-def _errors(errors: Errors) -> Document:
+def errors_document(errors: Errors) -> Document:
+    """Statistics of errors."""
     return {
         "rows": errors.rows,
         "median_error_fraction": errors.median,
@@ -111,9 +112,10 @@ def validation_json_schema() -> Schema:
     return {"$schema": DIALECT, "title": "Comparison of planner validate", **whole}
 
 
-def _summary_schema() -> Schema:
-    errors = closed(
-        "Errors of some rows, as fractions of the measured values.",
+def errors_schema(description: str) -> Schema:
+    """Of `errors_document`."""
+    return closed(
+        description,
         rows=count("Number of rows."),
         median_error_fraction=amount("Of absolute errors."),
         mean_error_fraction=amount("Of absolute errors."),
@@ -122,6 +124,10 @@ def _summary_schema() -> Schema:
         bias_fraction=of("number", "Median of the signed errors."),
         inside_interval_fraction=nullable(of("number", "Share of rows inside the 90% interval.", **FRACTION)),
     )
+
+
+def _summary_schema() -> Schema:
+    errors = errors_schema("Errors of some rows, as fractions of the measured values.")
     groups = {"type": "object", "description": "Group -> errors.", "additionalProperties": errors}
     quantity = closed("Errors of one quantity.", overall=errors, **{f"by_{name}": groups for name in GROUPINGS})
     return closed(

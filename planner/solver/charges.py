@@ -51,7 +51,7 @@ class ChargeTable:
         cost: Amounts = self.fee + self.rent * np.maximum(self.minimum, whole) + self.storage * kept
         return cost
 
-    def most_seconds(self, cost: float) -> Amounts:
+    def most_seconds(self, cost: float | Amounts) -> Amounts:
         """The longest jobs that cost at most so much; below 0 where even the shortest costs more."""
         left = cost - self.fee
         with np.errstate(divide="ignore", invalid="ignore"):
