@@ -73,7 +73,7 @@ def profile_of(found: OwnCalibration, files: tuple[str, ...], catalog: Catalog) 
 
 def time_model_of(catalog: Catalog) -> str:
     """A fingerprint of the figures that predicted speeds rest on."""
-    return sha256(catalog.speeds.model_dump_json().encode()).hexdigest()[:16]
+    return "sha256:" + sha256(catalog.speeds.model_dump_json().encode()).hexdigest()[:16]
 
 
 def write_profile(path: Path, profile: Profile) -> None:
