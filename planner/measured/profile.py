@@ -120,7 +120,9 @@ def _checked(document: Document) -> Profile:
     try:
         return Profile.model_validate(document.value)
     except ValidationError as error:
-        problems = [document.problem(each["loc"], _message(each["msg"]), AGAIN) for each in error.errors()]
+        # Entries that are wrong do not count, which is no fault of its own.
+        faults = [each for each in error.errors() if each["type"] != "too_short"] or error.errors()
+        problems = [document.problem(each["loc"], _message(each["msg"]), AGAIN) for each in faults]
         raise InputError(problems) from None
 
 

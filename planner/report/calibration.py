@@ -76,14 +76,22 @@ def reach_text(spread: float) -> str:
 
 def _said(each: Calibrated) -> str:
     """One GPU type with one stack in words."""
-    observed, percent = each.observed, 100 * (each.own.seconds_factor - 1)
-    took = 100 * math.expm1(observed.log_residual)
+    observed, expected = each.observed, _more_or_less(each.own.seconds_factor)
     repeats = f" in {words.counted(each.runs, 'run')}" if each.runs > observed.configurations else ""
     return (
-        f"{_title(each)}: {words.counted(observed.configurations, 'configuration')}{repeats}, which took {took:+.1f}% "
-        f"of the predicted time; {percent:+.1f}% is expected of the next, {reach_text(each.own.spread)} instead of "
+        f"{_title(each)}: {words.counted(observed.configurations, 'configuration')}{repeats}, which took "
+        f"{_more_or_less(math.exp(observed.log_residual))} time than predicted; {expected} is expected of the next, {reach_text(each.own.spread)} instead of "
         f"{reach_text(each.published_spread)}"
     )
+
+
+def _more_or_less(factor: float) -> str:
+    """A factor as a difference.
+
+    >>> _more_or_less(1.1), _more_or_less(0.95)
+    ('10.0% more', '5.0% less')
+    """
+    return f"{100 * abs(factor - 1):.1f}% {'more' if factor >= 1 else 'less'}"
 
 
 def _skipped(page: Page, skipped: tuple[Skipped, ...]) -> None:

@@ -267,6 +267,7 @@ def test_profiles_that_cannot_be_used() -> None:
     stale = f"the time model is another one than that of the profile (planner {__version__}). {again}"
     factor = written["speeds"][0]["seconds_factor"]
     unknown = 'unknown GPU "H10". Did you mean "'
+    stack = 'speeds.0.stack: unknown stack "hf-trainr". Did you mean "hf-trainer"'
     entry = good[good.index("- gpu:") :]
     cases = [
         ([(fingerprint, "sha256:0")], f"profile.yaml:4:13 time_model: {stale}"),
@@ -276,12 +277,13 @@ def test_profiles_that_cannot_be_used() -> None:
         ),
         ([("runs: 3", "runs: many")], "profile.yaml:10:9 speeds.0.runs: input should be a valid integer"),
         ([("gpu: A100 80GB SXM", "gpu: H10")], f"profile.yaml:8:8 speeds.0.gpu: {unknown}"),
-        ([("stack: hf-trainer", "stack: hf")], 'profile.yaml:9:10 speeds.0.stack: unknown stack "hf". Did you mean "'),
+        ([("stack: hf-trainer", "stack: hf-trainr")], f"profile.yaml:9:10 {stack}"),
         (
             [(entry, entry + entry)],
             f"profile.yaml:15:3 speeds.1: A100 80GB SXM with hf-trainer is there twice. {again}",
         ),
         ([("version: 1\n", "version: 1\nversion: 1\n")], "profile.yaml:3:1 version: "),
+        ([(entry, "  []\n")], "profile.yaml:7:1 speeds: tuple should have at least 1 item"),
         ([("version: 1", "version: 2")], f"profile.yaml:2:10 version: input should be 1. {again}"),
     ]
     for changes, message in cases:
