@@ -80,7 +80,8 @@ def _said(each: Calibrated) -> str:
     repeats = f" in {words.counted(each.runs, 'run')}" if each.runs > observed.configurations else ""
     return (
         f"{_title(each)}: {words.counted(observed.configurations, 'configuration')}{repeats}, which took "
-        f"{_more_or_less(math.exp(observed.log_residual))} time than predicted; {expected} is expected of the next, {reach_text(each.own.spread)} instead of "
+        f"{_more_or_less(math.exp(observed.log_residual))} time than predicted; {expected} is expected of the next, "
+        f"{reach_text(each.own.spread)} instead of "
         f"{reach_text(each.published_spread)}"
     )
 
