@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -13,6 +13,10 @@ from planner.estimator.uncertainty import INTERVAL, quantile
 from planner.measured.own_runs import OwnRun
 from planner.measured.shrinkage import Observed, Shrinkage
 from planner.measured.summary import Errors, errors_of
+
+Pair = tuple[str, str]
+"""A GPU type and a stack."""
+Residuals = Mapping[Pair, Mapping[Hashable, float]]
 
 
 @dataclass(frozen=True)
@@ -63,38 +67,58 @@ def calibrate_own(runs: Iterable[OwnRun], catalog: Catalog) -> OwnCalibration:
     every = list(runs)
     spreads = {gpu.name: gpu.speed.spread for gpu in catalog.gpus}
     shared = catalog.speeds.spread.shared_fraction
-    whole = Shrinkage(observed_in(every), spreads, shared)
-    before = {id(run): Miss(run.log_residual, spreads[run.gpu]) for run in every}
-    after = {id(run): _left_out(run, every, spreads, shared) for run in every}
+    by_pair = residuals_of(every)
+    whole = Shrinkage(observed_in(by_pair), spreads, shared)
+    without = {
+        (pair, configuration): Shrinkage(observed_in(by_pair, configuration), spreads, shared).own_speed(*pair)
+        for pair, residuals in by_pair.items()
+        for configuration in residuals
+    }
+    before = [Miss(run.log_residual, spreads[run.gpu]) for run in every]
+    after = [_miss(run, without[_pair(run), run.configuration]) for run in every]
     groups = []
     for each in whole.observed:
-        own = [run for run in every if (run.gpu, run.stack) == (each.gpu, each.stack)]
+        places = [place for place, run in enumerate(every) if _pair(run) == (each.gpu, each.stack)]
         groups.append(
             Calibrated(
                 observed=each,
-                runs=len(own),
+                runs=len(places),
                 own=whole.own_speed(each.gpu, each.stack),
                 published_spread=spreads[each.gpu],
-                before=errors_of(before[id(run)] for run in own),
-                after=errors_of(after[id(run)] for run in own),
+                before=errors_of(before[place] for place in places),
+                after=errors_of(after[place] for place in places),
             )
         )
-    return OwnCalibration(tuple(groups), errors_of(before.values()), errors_of(after.values()))
+    return OwnCalibration(tuple(groups), errors_of(before), errors_of(after))
 
 
-def _left_out(run: OwnRun, every: Iterable[OwnRun], spreads: Mapping[str, float], shared: float) -> Miss:
-    """The error of a run by what the runs of other configurations say."""
-    others = [each for each in every if each.configuration != run.configuration]
-    found = Shrinkage(observed_in(others), spreads, shared).own_speed(run.gpu, run.stack)
-    return Miss(run.log_residual - math.log(found.seconds_factor), found.spread)
+def _pair(run: OwnRun) -> Pair:
+    return run.gpu, run.stack
 
 
-def observed_in(runs: Iterable[OwnRun]) -> list[Observed]:
-    """What runs show of each GPU type and stack, in their order; runs of one configuration count as one."""
-    groups: dict[tuple[str, str], dict[object, list[float]]] = {}
+def _miss(run: OwnRun, own: OwnSpeed) -> Miss:
+    """The error of a run that is predicted with an own speed."""
+    return Miss(run.log_residual - math.log(own.seconds_factor), own.spread)
+
+
+def residuals_of(runs: Iterable[OwnRun]) -> Residuals:
+    """GPU type and stack -> configuration -> mean residual of its runs, in the order of the runs."""
+    groups: dict[Pair, dict[Hashable, list[float]]] = {}
     for run in runs:
-        groups.setdefault((run.gpu, run.stack), {}).setdefault(run.configuration, []).append(run.log_residual)
-    return [
-        Observed(gpu, stack, len(configurations), fmean(map(fmean, configurations.values())))
-        for (gpu, stack), configurations in groups.items()
-    ]
+        groups.setdefault(_pair(run), {}).setdefault(run.configuration, []).append(run.log_residual)
+    return {
+        pair: {configuration: fmean(repeats) for configuration, repeats in configurations.items()}
+        for pair, configurations in groups.items()
+    }
+
+
+def observed_in(residuals: Residuals, without: Hashable = None) -> list[Observed]:
+    """What residuals show of each GPU type and stack, `without` one of the configurations."""
+    observed = []
+    for (gpu, stack), configurations in residuals.items():
+        known, total = len(configurations), sum(configurations.values())
+        if without in configurations:
+            known, total = known - 1, total - configurations[without]
+        if known:
+            observed.append(Observed(gpu, stack, known, total / known))
+    return observed
