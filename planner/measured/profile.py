@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 HEADER = "# Written by `planner calibrate`, for `--profile`: what own runs say of the speed of GPUs with stacks.\n"
 AGAIN = "Run `planner calibrate` again"
+PROFILE_HINT = "A profile is what `planner calibrate` writes"
 DIGITS = 5
 TOLERANCE = 1e-3
 
@@ -87,7 +89,7 @@ def write_profile(path: Path, profile: Profile) -> None:
 
 def with_profile(path: Path, catalog: Catalog) -> Catalog:
     """The catalog with what a profile says. Error: InputError if the profile cannot be used."""
-    document = parse_yaml(read_text(path), str(path))
+    document = _document(path)
     profile = _checked(document)
     problems = _stale(document, profile, catalog) or _unknown(document, profile, catalog)
     if problems:
@@ -111,6 +113,15 @@ def _source(path: Path, runs: int) -> str:
     if not runs:
         return f"own runs of the GPU or the stack with another one ({path.name})"
     return f"{runs} own run{'' if runs == 1 else 's'} of this GPU and stack ({path.name})"
+
+
+def _document(path: Path) -> Document:
+    """The file as YAML. Error: InputError, whose hints are not those of scenarios."""
+    try:
+        return parse_yaml(read_text(path), str(path))
+    except InputError as error:
+        hints = {each.hint: PROFILE_HINT if "scenario" in each.hint else each.hint for each in error.problems}
+        raise InputError(replace(each, hint=hints[each.hint]) for each in error.problems) from None
 
 
 def _checked(document: Document) -> Profile:

@@ -290,4 +290,7 @@ def test_profiles_that_cannot_be_used() -> None:
         path.write_text(good, encoding="utf-8")
         _changed(path, *changes)
         assert refused(*command)[0].startswith(message), message
+    for text in ("", "- 1\n"):
+        path.write_text(text, encoding="utf-8")
+        assert refused(*command)[0].endswith(". A profile is what `planner calibrate` writes")
     assert refused("estimate", "plan.yaml", "--profile", "none.yaml")[0].startswith("none.yaml: no such file")
