@@ -38,6 +38,7 @@ HELP = """The cheapest way to train a model that really fits and finishes in tim
   planner frontier scenario.yaml         what less time costs: cost against hours
   planner estimate plan.yaml             what a plan of your own needs, takes and costs
   planner validate runs.csv              predictions beside measured runs
+  planner calibrate runs.csv -o own.yaml what your own runs say, for --profile
   planner catalog offers H100 spot       what is known of prices
   planner schema > scenario.schema.json  for editors
 
@@ -126,6 +127,30 @@ Exit code:
   0  every row could be read
   2  bad input: a row, or a file, is malformed
 """
+CALIBRATE_HELP = """Learn from your own measured runs how fast your GPUs are with your software.
+
+RUN is a table of measured runs, as `planner validate` reads it, or a log of the Hugging Face Trainer
+(trainer_state.json, train_results.json or all_results.json) with the --scenario whose plan was run, as `planner
+estimate` reads it.
+
+Few runs say little: predictions move from published runs towards yours as far as different configurations bear it, and
+their range shrinks by as much. `--profile` of solve, frontier, estimate and validate uses what was learned. Errors are
+shown before and after, each run predicted by what the others say.
+
+\b
+Examples:
+  planner calibrate runs.csv
+  planner calibrate runs.csv -o profile.yaml
+  planner calibrate trainer_state.json --scenario plan.yaml -o profile.yaml
+  planner solve scenario.yaml --profile profile.yaml
+
+What --format json prints is described by `planner schema calibration`.
+
+\b
+Exit code:
+  0  every run could be used, or said nothing of speed
+  2  bad input: a run, or a file, is malformed; the profile is not written
+"""
 SCHEMA_HELP = """Print the JSON schema of a scenario file, or of the answers that --format json prints.
 
 \b
@@ -135,6 +160,7 @@ Examples:
   planner schema frontier
   planner schema estimate
   planner schema validation
+  planner schema calibration
 """
 FORMULAS_HELP = """Print the formulas behind every number: unit, source, validity and error.
 
@@ -170,6 +196,7 @@ class Described(StrEnum):
     frontier = "frontier"
     estimate = "estimate"
     validation = "validation"
+    calibration = "calibration"
 
 
 class CatalogName(StrEnum):
@@ -183,6 +210,10 @@ class CatalogName(StrEnum):
 
 
 FormatOption = Annotated[Format, typer.Option("--format", help="text for people, json for programs.")]
+ProfileOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="What `planner calibrate` learned from your own runs."),
+]
 AsOfOption = Annotated[
     datetime | None,
     typer.Option(
@@ -228,6 +259,7 @@ def solve(
     workers: Annotated[
         int, typer.Option(min=1, max=256, help="Threads of CP-SAT; the plan does not depend on it.")
     ] = 1,
+    profile: ProfileOption = None,
     as_of: Annotated[
         datetime | None,
         typer.Option(
@@ -237,14 +269,23 @@ def solve(
 ) -> None:
     """See SOLVE_HELP."""
     with console.guarded():
-        from planner.catalog import load_catalog
-
-        catalog = load_catalog()
+        catalog = _catalog(profile)
         scenarios = [_scenario(path, catalog, as_of) for path in files]
         answers = (_answer(each, catalog, time_limit, workers) if each else None for each in scenarios)
         printed = _print_json(list(answers)) if output is Format.json else _print_reports(answers, details, len(files))
         codes = {EXIT_CODES[each.status] if each else ExitCode.BAD_INPUT for each in printed}
     raise typer.Exit(next(code for code in WORST_FIRST if code in codes))
+
+
+def _catalog(profile: Path | None) -> Catalog:
+    """The shipped catalogs, with what a profile says."""
+    from planner.catalog import load_catalog
+
+    if profile is None:
+        return load_catalog()
+    from planner.measured.profile import with_profile
+
+    return with_profile(profile, load_catalog())
 
 
 def _scenario(path: Path, catalog: Catalog, as_of: datetime | None) -> Scenario | None:
@@ -321,6 +362,7 @@ def frontier(
     workers: Annotated[
         int, typer.Option(min=1, max=256, help="Threads of CP-SAT; the points do not depend on it.")
     ] = 1,
+    profile: ProfileOption = None,
     as_of: Annotated[
         datetime | None,
         typer.Option(
@@ -330,10 +372,9 @@ def frontier(
 ) -> None:
     """See FRONTIER_HELP."""
     with console.guarded():
-        from planner.catalog import load_catalog
         from planner.commands.frontier import print_frontier
 
-        catalog, as_json = load_catalog(), output is Format.json
+        catalog, as_json = _catalog(profile), output is Format.json
         scenario = _scenario(file, catalog, as_of)
         code = ExitCode.BAD_INPUT
         if scenario is not None:
@@ -349,6 +390,7 @@ def estimate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Scenarios in YAML.")],
     output: FormatOption = Format.text,
     details: Annotated[bool, typer.Option("--details", help="Print every term and assumption.")] = False,
+    profile: ProfileOption = None,
     as_of: Annotated[
         datetime | None,
         typer.Option(
@@ -358,10 +400,9 @@ def estimate(
 ) -> None:
     """See ESTIMATE_HELP."""
     with console.guarded():
-        from planner.catalog import load_catalog
         from planner.report.document import given_document
 
-        catalog = load_catalog()
+        catalog = _catalog(profile)
         evaluations = [_evaluation(path, catalog, as_of) for path in files]
         if output is Format.json:
             _print_documents([given_document(each) if each else None for each in evaluations])
@@ -419,15 +460,15 @@ def validate(
             metavar="FILE", help="Also write the comparison as a Markdown document, with plots (SVG) beside it."
         ),
     ] = None,
+    profile: ProfileOption = None,
 ) -> None:
     """See VALIDATE_HELP."""
     with console.guarded():
-        from planner.catalog import load_catalog
         from planner.measured.validate import validate_files
 
-        progress = console.Progress()
+        catalog, progress = _catalog(profile), console.Progress()
         try:
-            found = validate_files(files, load_catalog(), architectures=architectures, listen=progress)
+            found = validate_files(files, catalog, architectures=architectures, listen=progress)
         finally:
             progress.clear()
         if found.files:
@@ -462,10 +503,41 @@ def _write_report(path: Path, text: str) -> None:
         raise InputError([Problem(str(path), 0, 0, "", f"cannot be written: {error.strerror}")]) from None
 
 
+@app.command(help=CALIBRATE_HELP, short_help="Learn from your own measured runs.", no_args_is_help=True)
+def calibrate(
+    files: Annotated[list[Path], typer.Argument(metavar="RUN", help="Measured runs in CSV, or logs of a trainer.")],
+    profile: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the profile there.")
+    ] = None,
+    scenario: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="What the logs are of: once for all, or once for each in their order."),
+    ] = None,
+    architectures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Models of the runs that the catalog lacks.  [default: architectures.csv beside each file]",
+        ),
+    ] = None,
+    output: FormatOption = Format.text,
+) -> None:
+    """See CALIBRATE_HELP."""
+    with console.guarded():
+        from planner.catalog import load_catalog
+        from planner.commands.calibrate import print_calibration
+
+        as_json = output is Format.json
+        print_calibration(
+            files, scenario or (), load_catalog(), architectures=architectures, profile=profile, as_json=as_json
+        )
+
+
 @app.command(help=SCHEMA_HELP, short_help="Print the JSON schema of scenarios or documents.")
 def schema(
     of: Annotated[
-        Described, typer.Argument(metavar="[WHAT]", help="scenario, answer, frontier, estimate or validation.")
+        Described,
+        typer.Argument(metavar="[WHAT]", help="scenario, answer, frontier, estimate, validation, calibration."),
     ] = Described.scenario,
 ) -> None:
     """See SCHEMA_HELP."""
@@ -482,6 +554,10 @@ def schema(
             from planner.report.validation_document import validation_json_schema
 
             console.print_json(validation_json_schema())
+        elif of is Described.calibration:
+            from planner.report.calibration_document import calibration_json_schema
+
+            console.print_json(calibration_json_schema())
         else:
             from planner.report.schema import answer_json_schema, estimate_json_schema
 

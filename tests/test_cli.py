@@ -16,7 +16,7 @@ from planner.errors import ExitCode
 from planner.report.schema import answer_json_schema
 from planner.scenario.schema import scenario_json_schema
 
-COMMANDS = ("solve", "frontier", "estimate", "validate", "schema", "formulas", "catalog")
+COMMANDS = ("solve", "frontier", "estimate", "validate", "calibrate", "schema", "formulas", "catalog")
 
 
 @pytest.fixture

@@ -83,6 +83,25 @@ def test_printed_output_is_true(
         assert comparable(shown) == comparable(printed)
 
 
+def test_the_printed_calibration_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, updating: bool) -> None:
+    """Of the published runs on an RTX 5090."""
+    header, *rows = (ROOT / "measurements/published/throughput.csv").read_text(encoding="utf-8").splitlines()
+    own = [row for row in rows if ",RTX 5090," in row]
+    assert len(own) == 6
+    monkeypatch.chdir(tmp_path)
+    Path("runs.csv").write_text("\n".join([header, *own, ""]), encoding="utf-8")
+    architectures = str(ROOT / "measurements/published/architectures.csv")
+    result = CliRunner().invoke(app, ["calibrate", "runs.csv", "--architectures", architectures], prog_name="planner")
+    assert result.exit_code == 0
+    text = DOCUMENTS[0].read_text(encoding="utf-8")
+    start = text.index("```text\n", text.index("six published runs on an RTX 5090")) + len("```text\n")
+    end = text.index("```\n", start)
+    if updating:
+        DOCUMENTS[0].write_text(text[:start] + result.stdout + text[end:], encoding="utf-8")
+    else:
+        assert text[start:end] == result.stdout
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_exist(document: Path, program: dict[str, set[str]]) -> None:
     """Every command and flag that a document mentions is understood."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.resources import files
@@ -19,7 +19,7 @@ from planner.catalog.names import by_folded_name, fold, resolve
 from planner.catalog.offer import Offer, duplicate_offers
 from planner.catalog.provider import Provider
 from planner.catalog.record import Record
-from planner.catalog.speed import Speeds
+from planner.catalog.speed import OwnSpeed, Speeds
 from planner.catalog.spread import Spreads
 from planner.catalog.stack import Stack
 from planner.errors import CatalogError
@@ -108,6 +108,13 @@ class Catalog:
             "egress": offer.egress or provider.egress,
         }
         return offer.model_copy(update=terms)
+
+    def with_own_speeds(self, speeds: Mapping[str, Mapping[str, OwnSpeed]]) -> Catalog:
+        """The same catalog with what a user's own runs say, by stack and GPU, instead of what stacks had of that."""
+        other = Catalog(self.directory)
+        stacks = (stack.model_copy(update={"own_speeds": dict(speeds.get(stack.name, {}))}) for stack in self.stacks)
+        other.__dict__.update(self.__dict__, stacks=tuple(stacks))
+        return other
 
     def gpu(self, text: str) -> Gpu:
         """The GPU that `text` names. Error: UnknownNameError."""

@@ -64,14 +64,24 @@ class Speed(Record):
     source: str = ""
 
 
+class OwnSpeed(Record):
+    """What a user's own runs say of one GPU type with one stack: seconds over those predicted, and what is open."""
+
+    seconds_factor: float = Field(default=1.0, gt=0, description="of the predicted seconds of a step")
+    spread: float = Field(gt=0, description="log-scale spread of predicted over measured speed, with that factor")
+    source: str = ""
+
+
 class SpeedSpread(Record):
     """Log-scale spread of predicted over measured speed: scale of a Student t distribution, four degrees of freedom.
 
-    Of GPUs whose own matrix multiplications were measured, and of others.
+    Of GPUs whose own matrix multiplications were measured, and of others. Its square has two parts: what all runs of
+    one source on one GPU type with one stack have in common is the share `shared_fraction`.
     """
 
     measured: float = Field(gt=0)
     otherwise: float = Field(gt=0)
+    shared_fraction: float = Field(ge=0, lt=1, description="of the variance of log speed; what own runs can tell")
     source: str
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from planner.catalog.record import Record, SourcedRecord
 from planner.catalog.software import Software, version_key
-from planner.catalog.speed import Kernel
+from planner.catalog.speed import Kernel, OwnSpeed
 from planner.catalog.spread import Spread
 
 
@@ -130,6 +130,7 @@ class Stack(SourcedRecord):
     loss_chunk_tokens: int = Field(default=0, ge=0, description="positions of one chunk, where that is what is fixed")
     history: tuple[Past, ...] = ()
     spread: Spread = Field(default=Spread(), description="joined from uncertainty.yaml on loading")
+    own_speeds: dict[str, OwnSpeed] = Field(default_factory=dict, description="by GPU, joined from a user's profile")
     common: bool = Field(default=True, description="searched without being named")
     unsharded_loading: tuple[str, ...] = Field(
         default=(), description="methods whose weights are whole on every GPU before they are sharded"

@@ -11,6 +11,7 @@ from planner.estimator import communication, kernels, memory_bound, offloading, 
 from planner.estimator.arrays import smaller
 from planner.estimator.formula import evaluate, formula
 from planner.estimator.host import CHECKPOINT_WEIGHT_BYTES, saved_bytes
+from planner.estimator.uncertainty import own_seconds_factor
 from planner.estimator.workload import Workload
 
 Term = Callable[..., float]
@@ -61,9 +62,13 @@ provider live at most 24 h, while another's published bands are 5 to 20% a month
 
 
 def step_seconds(workload: Workload, plan: Any) -> tuple[float, dict[str, dict[str, float]]]:
-    """Seconds of one optimizer step, and resource -> term -> seconds ("serial" among them)."""
+    """Seconds of one optimizer step, and resource -> term -> seconds ("serial" among them).
+
+    Of a GPU and stack in a user's profile every term is multiplied by the factor of their own runs.
+    """
+    own = own_seconds_factor(plan.gpu, plan.stack)
     parts = {
-        resource: {name: float(evaluate(term, workload, plan)) for name, term in terms.items()}
+        resource: {name: own * float(evaluate(term, workload, plan)) for name, term in terms.items()}
         for resource, terms in {**OVERLAPPED, "serial": SERIAL}.items()
     }
     busiest = max(sum(parts[resource].values()) for resource in OVERLAPPED)

@@ -132,6 +132,6 @@ def estimate(workload: Workload, plan: Plan, *, tariff: Tariff, currency: str, r
         cost_parts=charges.parts(seconds, startup, lost),
         currency=currency,
         tokens_per_second=workload.tokens_per_step / step,
-        speed_reach=speed_reach(plan.gpu),
-        counted_seconds=seconds * slow_factor(workload, plan.gpu),
+        speed_reach=speed_reach(plan.gpu, plan.stack),
+        counted_seconds=seconds * slow_factor(workload, plan.gpu, plan.stack),
     )

@@ -101,17 +101,29 @@ def margin_factor(workload: Workload, stack: Stack, method: str, term: str) -> f
     return 1.0 + max(0.0, quantile(1 - workload.oom_risk)) * spread_fraction(stack, method, term)
 
 
-def slow_factor(workload: Workload, gpu: Gpu) -> float:
+def own_seconds_factor(gpu: Gpu, stack: Stack) -> float:
+    """What the seconds of a step are multiplied by: 1, or what a user's own runs say of this GPU with this stack."""
+    own = stack.own_speeds.get(gpu.name)
+    return 1.0 if own is None else own.seconds_factor
+
+
+def speed_spread(gpu: Gpu, stack: Stack) -> float:
+    """Log-scale spread of speed: that of published runs, or what a user's own runs leave of it."""
+    own = stack.own_speeds.get(gpu.name)
+    return gpu.speed.spread if own is None else own.spread
+
+
+def slow_factor(workload: Workload, gpu: Gpu, stack: Stack) -> float:
     """What an expected duration is multiplied by so that it is exceeded with 1 - the deadline's confidence only.
 
     exp(t(confidence) x spread), at least 1: measured speeds scatter by factors around those predicted.
     """
-    return math.exp(max(0.0, quantile(workload.deadline_confidence)) * gpu.speed.spread)
+    return math.exp(max(0.0, quantile(workload.deadline_confidence)) * speed_spread(gpu, stack))
 
 
-def speed_reach(gpu: Gpu) -> float:
+def speed_reach(gpu: Gpu, stack: Stack) -> float:
     """The factor that leads from an expected speed or duration to both ends of its 90% interval."""
-    return math.exp(quantile(0.5 + INTERVAL / 2) * gpu.speed.spread)
+    return math.exp(quantile(0.5 + INTERVAL / 2) * speed_spread(gpu, stack))
 
 
 def spread_bytes(terms: Mapping[str, float], plan: Any) -> float:

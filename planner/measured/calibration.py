@@ -14,10 +14,10 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,8 @@ from planner.measured.architectures import read_architectures
 from planner.measured.possible import with_possible_speeds
 from planner.measured.priors import ATTENTION, FIGURES, FIXED, OTHERWISE, Prior
 from planner.measured.reading import read_measurements
-from planner.measured.run import InexpressibleError, measured_plan
+from planner.measured.run import InexpressibleError, configuration, measured_plan
+from planner.measured.shrinkage import shared_fraction
 from planner.measured.validate import BESIDE, with_models
 
 HEADER = """\
@@ -230,8 +231,20 @@ def _spread(found: Calibration, count: str) -> SpeedSpread:
     return SpeedSpread(
         measured=scale,
         otherwise=_rounded(math.hypot(scale, UNMEASURED_SPREAD)),
+        shared_fraction=_rounded(_shared_fraction(found)),
         source=f"{count}, each predicted without its own source",
     )
+
+
+def _shared_fraction(found: Calibration) -> float:
+    """Which part of the variance of errors on sources left out the runs of a source, GPU type and stack share."""
+    groups: dict[tuple[str, ...], dict[Hashable, list[float]]] = {}
+    for source, errors in found.errors_left_out().items():
+        runs = [run for run in found.runs if run.source == source]
+        for run, error in zip(runs, errors, strict=True):
+            group = groups.setdefault((source, run.plan.gpu.name, run.plan.stack.name), {})
+            group.setdefault(configuration(run.workload, run.plan), []).append(float(error))
+    return shared_fraction([[fmean(repeats) for repeats in group.values()] for group in groups.values()])
 
 
 UNMEASURED_SPREAD = 0.1

@@ -132,6 +132,7 @@ def names(cell: str) -> tuple[str, ...]:
 DEGREES = ("data_parallel", "tensor_parallel", "pipeline_parallel", "context_parallel")
 PEAKS = ("peak_allocated_gib", "peak_reserved_gib", "peak_process_gib")
 SPEED = "tokens_per_second_per_gpu"
+STEP = "step_seconds"
 STACKS = (
     "hf-trainer", "hf-fsdp", "deepspeed", "torchtune", "torchtitan", "litgpt", "megatron", "megatron-bridge", "nemo",
     "llm-foundry", "llmq", "ms-swift", "axolotl", "unsloth", "llama-factory", "fsdp_qlora", "internevo", "simumax",

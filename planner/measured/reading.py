@@ -9,7 +9,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from planner.measured.columns import BY_NAME, COLUMNS, DEGREES, PEAKS, QUANTISED, SPEED, CellProblem
+from planner.measured.columns import BY_NAME, COLUMNS, DEGREES, PEAKS, QUANTISED, SPEED, STEP, CellProblem
 from planner.measured.row import MeasuredRow
 from planner.measured.table import Record, read_table
 
@@ -139,7 +139,7 @@ def _peak_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
         if peak < low:
             yield name, f"is {peak:g}, less than {smaller}, which is {low:g}"
     if values["outcome"] == "oom":
-        measured = [name for name, _ in peaks] + ([SPEED] if values[SPEED] else [])
+        measured = [name for name, _ in peaks] + [name for name in (SPEED, STEP) if values[name]]
         yield from ((name, "is not blank, but the outcome is oom") for name in measured)
 
 
@@ -162,7 +162,7 @@ def _unstated(values: Mapping[str, Any]) -> str:
     ranks = (values["data_parallel"] or 1) * (values["context_parallel"] or 1)
     if values["sharding"] is None and ranks > 1:
         missing.append("sharding")
-    if values["outcome"] is None and not any(values[name] for name in (*PEAKS, SPEED)):
+    if values["outcome"] is None and not any(values[name] for name in (*PEAKS, SPEED, STEP)):
         missing.append("outcome")
     return f"not stated: {', '.join(missing)}" if missing else ""
 

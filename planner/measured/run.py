@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -53,6 +53,13 @@ def measured_plan(
         virtual_stages=_virtual_stages(row),
     )
     return workload, _plan(row, gpu, _stack(row, catalog, architecture), architecture, accumulation)
+
+
+def configuration(workload: Workload, plan: Plan) -> Hashable:
+    """What runs that only repeat each other have in common: job and plan, whoever rents out the machine."""
+    decisions = tuple((name, value) for name, value in plan.as_dict().items() if name != "offer")
+    job = workload.architecture.name, workload.sequence_length, workload.global_batch, workload.virtual_stages
+    return job, decisions
 
 
 def _virtual_stages(row: MeasuredRow) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Protocol
 
 from planner.measured.row import MeasuredRow
 from planner.measured.validate import QUANTITIES, Comparison, Run, Validation
@@ -18,6 +19,22 @@ GROUPINGS: dict[str, Callable[[MeasuredRow], str]] = {
 NAMELESS = "not stated"
 CLEAR_RATIO = 1.1
 """Between measured values of two runs whose order a prediction should have right."""
+
+
+class Compared(Protocol):
+    """A prediction beside a measurement."""
+
+    @property
+    def error_fraction(self) -> float:
+        """(predicted - measured) / measured."""
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether the measured value lies in the 90% interval; None without an interval."""
+
+    @property
+    def reach(self) -> float | None:
+        """The factor from the middle of the 90% interval to its ends; None without one."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +88,13 @@ class Confusion:
     oom_not: int
 
 
-def errors_of(comparisons: Iterable[Comparison]) -> Errors:
+def errors_of(comparisons: Iterable[Compared]) -> Errors:
     """Statistics of at least one comparison."""
     every = list(comparisons)
     signed = sorted(each.error_fraction for each in every)
     absolute = sorted(abs(error) for error in signed)
     inside = [each.inside for each in every if each.inside is not None]
-    reaches = sorted(each.predicted.reach for each in every if each.predicted.reach is not None)
+    reaches = sorted(each.reach for each in every if each.reach is not None)
     return Errors(
         rows=len(absolute),
         median=quantile(absolute, 0.5),

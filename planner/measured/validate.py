@@ -92,6 +92,11 @@ class Comparison:
         return phase, terms | {name: self.prediction.outside[name] for name in added}
 
     @property
+    def reach(self) -> float | None:
+        """The factor from the middle of the prediction's 90% interval to its ends."""
+        return self.predicted.reach
+
+    @property
     def inside(self) -> bool | None:
         """Whether the measured value lies in the 90% interval; None without an interval."""
         low, high = self.predicted.low, self.predicted.high

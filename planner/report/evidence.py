@@ -75,7 +75,8 @@ def known_section(
     page.heading("How well these numbers are known")
     if best is not None:
         page.labelled("memory", memory_evidence(best))
-        page.labelled("time", time_evidence(best, world.catalog.speeds.spread.source))
+        own = best.plan.stack.own_speeds.get(best.plan.gpu.name)
+        page.labelled("time", time_evidence(best, own.source if own else world.catalog.speeds.spread.source))
     ages = [each.age_days for each in sources if each.is_stale]
     if ages:
         shown = f"{len(ages)} of {len(sources)} used here STALE: more than 90 days old, the oldest {max(ages)} days"

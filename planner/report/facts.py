@@ -76,7 +76,12 @@ def _plan_assumptions(plan: Plan, estimate: Estimate, world: World) -> Iterator[
     speed = plan.gpu.speed
     best = speed.matmul_fraction * speed.correction
     yield Assumption("gpu_matmul_fraction", round(best, 4), "of the 16-bit peak", speed.source)
-    yield Assumption("speed_spread", speed.spread, "of log speed", world.catalog.speeds.spread.source)
+    known = plan.stack.own_speeds.get(plan.gpu.name)
+    if known is None:
+        yield Assumption("speed_spread", speed.spread, "of log speed", world.catalog.speeds.spread.source)
+    else:
+        yield Assumption("own_seconds_factor", round(known.seconds_factor, 4), "of the predicted seconds", known.source)
+        yield Assumption("speed_spread", round(known.spread, 4), "of log speed", known.source)
     limits = world.scenario.limits
     own = limits.oom_risk != DEFAULT_OOM_RISK
     yield Assumption("oom_risk", limits.oom_risk, "accepted probability", OWN_VALUE if own else ASSUMED)

@@ -51,14 +51,14 @@ def _summary(validation: Validation) -> Document:
         "skipped": len(validation.skipped),
         "quantities": {
             each.quantity: {
-                "overall": _errors(each.overall),
+                "overall": errors_document(each.overall),
                 "ordering": {
                     "pairs": each.ordering.pairs,
                     "right": each.ordering.right,
                     "right_fraction": each.ordering.fraction,
                 },
                 **{
-                    f"by_{name}": {group: _errors(errors) for group, errors in groups.items()}
+                    f"by_{name}": {group: errors_document(errors) for group, errors in groups.items()}
                     for name, groups in each.groups.items()
                 },
             }
@@ -68,7 +68,8 @@ def _summary(validation: Validation) -> Document:
     }
 
 
-def _errors(errors: Errors) -> Document:
+def errors_document(errors: Errors) -> Document:
+    """Statistics of errors."""
     return {
         "rows": errors.rows,
         "median_error_fraction": errors.median,
@@ -117,9 +118,10 @@ def validation_json_schema() -> Schema:
     return {"$schema": DIALECT, "title": "Comparison of planner validate", **whole}
 
 
-def _summary_schema() -> Schema:
-    errors = closed(
-        "Errors of some rows, as fractions of the measured values.",
+def errors_schema(description: str) -> Schema:
+    """Of `errors_document`."""
+    return closed(
+        description,
         rows=count("Number of rows."),
         median_error_fraction=amount("Of absolute errors."),
         mean_error_fraction=amount("Of absolute errors."),
@@ -131,12 +133,16 @@ def _summary_schema() -> Schema:
             of("number", "Median factor from the middle of the 90% interval to its ends.", minimum=1)
         ),
     )
+
+
+def _summary_schema() -> Schema:
     ordering = closed(
         "Pairs of runs of one source whose measured values differ by more than 10%.",
         pairs=count("Number of pairs."),
         right=count("Those predicted in the measured order."),
         right_fraction=nullable(of("number", "Their share; null without pairs.", **FRACTION)),
     )
+    errors = errors_schema("Errors of some rows, as fractions of the measured values.")
     groups = {"type": "object", "description": "Group -> errors.", "additionalProperties": errors}
     quantity = closed(
         "Errors of one quantity.", overall=errors, ordering=ordering, **{f"by_{name}": groups for name in GROUPINGS}

@@ -51,11 +51,13 @@ class ChargeTable:
         cost: Amounts = self.fee + self.rent * np.maximum(self.minimum, whole) + self.storage * kept
         return cost
 
-    def most_seconds(self, cost: float) -> Amounts:
+    def most_seconds(self, cost: float | Amounts) -> Amounts:
         """The longest jobs that cost at most so much; below 0 where even the shortest costs more."""
         left = cost - self.fee
+        # The difference may be a tiny part of the amounts: what rounding takes away is given back.
+        beyond = left * (1 + float(ROUNDING)) - self.rent * self.minimum
         with np.errstate(divide="ignore", invalid="ignore"):
-            beyond_minimum = np.where(self.storage > 0, (left - self.rent * self.minimum) / self.storage, np.inf)
+            beyond_minimum = np.where(self.storage > 0, beyond / self.storage, np.inf)
         longest = np.minimum(left / (self.rent + self.storage), beyond_minimum)
         units = np.floor(longest / self.unit * (1 + float(ROUNDING)))
         affordable = left >= self.rent * self.minimum * (1 - float(ROUNDING))

@@ -173,8 +173,7 @@ class _Search:
         least_cost = min(float(each.cost_bound.min()) for each in keys)
         least_seconds = min(float(each.seconds_bound.min()) for each in keys)
         guess = Resolution.fine(least_cost, least_seconds)
-        world = self.solver.world
-        last = max((world.expected_deadline_seconds(gpu) for gpu in world.gpus), default=INFINITE)
+        last = self.solver.world.last_expected_seconds
         cheap = self._point("cost", last, INFINITE, guess)
         if cheap is None:
             return

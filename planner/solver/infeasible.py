@@ -132,11 +132,18 @@ def best_plan(solver: Solver, world: World, proof: Proof, objective: Objective) 
 
 
 def _soonest(solver: Solver, world: World, proof: Proof) -> Candidate | None:
-    """The plan that a deadline counts least of: the fastest one, GPU types of the same uncertainty together."""
-    groups: dict[float, list[str]] = {}
+    """The plan that a deadline counts least of: the fastest one, GPU types and stacks of one uncertainty together."""
+    groups: dict[tuple[float, tuple[str, ...]], list[str]] = {}
     for gpu in world.gpus:
-        groups.setdefault(slow_factor(world.workload, gpu), []).append(gpu.name)
-    found = [best_plan(solver, world.relaxed(gpu=tuple(names)), proof, "time") for names in groups.values()]
+        alike: dict[float, list[str]] = {}
+        for stack in world.stacks:
+            alike.setdefault(slow_factor(world.workload, gpu, stack), []).append(stack.name)
+        for factor, stacks in alike.items():
+            groups.setdefault((factor, tuple(stacks)), []).append(gpu.name)
+    found = [
+        best_plan(solver, world.relaxed(gpu=tuple(gpus), stack=stacks), proof, "time")
+        for (_, stacks), gpus in groups.items()
+    ]
     known = [each for each in found if each is not None]
     return min(known, key=lambda each: each.estimate.counted_seconds, default=None)
 

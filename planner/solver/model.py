@@ -46,18 +46,18 @@ PARTS = (1000, 1)
 class Scales:
     """What one second of a step is worth, key by key: amount = fixed + rate x seconds, compared in steps of `unit`.
 
-    `limit` is what the user allows; amounts above `cutoff` are of no interest, give or take a part of a step. With
-    `billed`, the line is only a bound of the exact amount.
+    `limit` is what the user allows (of all keys, or of each); amounts above `cutoff` are of no interest, give or take
+    a part of a step. With `billed`, the line is only a bound of the exact amount.
     """
 
     fixed: NDArray[np.float64]
     rate: NDArray[np.float64]
-    limit: float
+    limit: float | NDArray[np.float64]
     cutoff: float
     unit: float
     billed: Billed | None = None
 
-    def most(self, amount: float) -> NDArray[np.float64]:
+    def most(self, amount: float | NDArray[np.float64]) -> NDArray[np.float64]:
         """The longest steps, key by key, whose amount is at most so much; below 0 if there are none."""
         if self.billed is not None:
             return self.billed.most_step_seconds(amount)
@@ -73,7 +73,7 @@ class Billed:
     fixed: NDArray[np.float64]
     factor: NDArray[np.float64]
 
-    def most_step_seconds(self, cost: float) -> NDArray[np.float64]:
+    def most_step_seconds(self, cost: float | NDArray[np.float64]) -> NDArray[np.float64]:
         """The longest steps, key by key, of jobs that cost at most so much; below 0 if there are none."""
         most: NDArray[np.float64] = (self.charges.most_seconds(cost) - self.fixed) / self.factor
         return most

@@ -23,7 +23,6 @@ from planner.solver.block import Rows, activation_rows, fitting, joined, state_r
 from planner.solver.bounds import FamilyBounds
 from planner.solver.candidate import (
     COST_ROUNDING,
-    LIMIT_TOLERANCE,
     Candidate,
     Objective,
     Resolution,
@@ -94,8 +93,7 @@ class MachineSearch:
     def tightened(self, world: World, objective: Objective, steps: Resolution) -> MachineSearch:
         """The search in a world that differs in an earlier deadline only, for cost or time: no key is made anew."""
         other = MachineSearch(world, self.gpu, self.offers, self.bounds, objective, steps)
-        last = world.expected_deadline_seconds(self.gpu) * (1 + LIMIT_TOLERANCE)
-        keys = self.keys.where(self.keys.seconds_bound <= last)
+        keys = self.keys.within(world.within_seconds)
         other.__dict__["keys"] = keys.where(np.argsort(other._bound(keys), kind="stable"))
         return other
 
@@ -187,8 +185,8 @@ class MachineSearch:
         billed = Billed(charges, keys.fixed_seconds, keys.factor)
         fixed, rate = charges.fee + keys.fixed_seconds * charges.rate, keys.factor * charges.rate
         cost = Scales(fixed, rate, self.world.budget + COST_ROUNDING, cutoffs["cost"], self.resolution.cost, billed)
-        deadline = self.world.expected_deadline_seconds(self.gpu)
-        hours = Scales(keys.fixed_seconds, keys.factor, deadline, cutoffs["time"], self.resolution.seconds)
+        deadlines = keys.deadline_seconds
+        hours = Scales(keys.fixed_seconds, keys.factor, deadlines, cutoffs["time"], self.resolution.seconds)
         return (hours, cost) if self.objective == "time" else (cost, hours)
 
     def _rows(self, keys: Keys, limit: float) -> tuple[Rows, Rows]:

@@ -80,9 +80,15 @@ class World:
         deadline = self.scenario.limits.deadline_seconds
         return float("inf") if deadline is None else deadline
 
-    def expected_deadline_seconds(self, gpu: Gpu) -> float:
-        """Longest expected duration of interest on a GPU type that ends in time with the confidence asked for."""
-        return min(self.within_seconds, self.deadline_seconds / slow_factor(self.workload, gpu))
+    def expected_deadline_seconds(self, gpu: Gpu, stack: Stack) -> float:
+        """Longest expected duration of interest on a GPU type with a stack that ends in time as surely as asked for."""
+        return min(self.within_seconds, self.deadline_seconds / slow_factor(self.workload, gpu, stack))
+
+    @property
+    def last_expected_seconds(self) -> float:
+        """The longest expected duration of interest on any GPU type with any stack; infinite without a deadline."""
+        pairs = ((gpu, stack) for gpu in self.gpus for stack in self.stacks)
+        return max((self.expected_deadline_seconds(*pair) for pair in pairs), default=float("inf"))
 
     @cached_property
     def budget(self) -> float:

@@ -120,11 +120,10 @@ class Ask:
     def capacity_bytes(self) -> int:
         return self.gpu.memory_bytes - self.scenario.limits.gpu_memory_reserve_bytes
 
-    @property
-    def slower(self) -> float:
-        """What a deadline counts, as a multiple of what is expected."""
-        confidence = self.scenario.limits.deadline_confidence
-        return math.exp(max(0.0, quantile(confidence)) * self.gpu.speed.spread)
+    def slower(self, stack: Stack) -> float:
+        """What a deadline counts, as a multiple of what is expected; own runs with the stack tell more of it."""
+        confidence, own = self.scenario.limits.deadline_confidence, stack.own_speeds.get(self.gpu.name)
+        return math.exp(max(0.0, quantile(confidence)) * (own.spread if own else self.gpu.speed.spread))
 
     @property
     def deadline_seconds(self) -> float:
@@ -147,7 +146,7 @@ class Ask:
         unit = offer.billing.unit_seconds if offer.billing and stated else money.billing_unit_seconds or 1
         minimum: float = offer.billing.minimum_seconds if offer.billing else 0
         if offer.kind == "reserved":
-            minimum = 0 if offer.held else max(minimum, offer.term_seconds or 0)
+            minimum = 0 if offer.held or offer.term_seconds is None else max(minimum, offer.term_seconds)
         whole = np.maximum(np.ceil(seconds / unit - 1e-9) * unit, seconds)
         price = float(self.converted(offer.price_per_gpu_hour, offer.currency))
         total = price * gpus * np.maximum(whole, minimum) / 3600
@@ -393,7 +392,8 @@ class Oracle:
         ]
         serial: Amounts = sum((self._evaluate(term, names) for term in SERIAL.values()), zero)
         busiest: Amounts = np.maximum.reduce(resources)
-        return busiest + serial
+        own = names["stack"].own_speeds.get(self.ask.gpu.name)
+        return (busiest + serial) * (own.seconds_factor if own else 1.0)
 
     def _part(self, names: dict[str, Any], place: dict[str, int], rows: Numbers, choice: int) -> dict[str, Any]:
         """Amounts and places of some rows of the grid with these names."""
@@ -460,9 +460,10 @@ class Oracle:
         Where memory is what is minimised, the GPU's own is no limit.
         """
         plans, ask = self.plans, self.ask
-        counted = plans.seconds * ask.slower
-        in_time = counted <= ask.deadline_seconds * (1 + slack)
-        mask = in_time & (plans.cost <= ask.budget * (1 + slack) + slack)
+        slower = np.array([ask.slower(names["stack"]) for names in plans.names] or [1.0])
+        counted = plans.seconds * slower[plans.which]
+        in_time: NDArray[np.bool_] = counted <= ask.deadline_seconds * (1 + slack)
+        mask: NDArray[np.bool_] = in_time & (plans.cost <= ask.budget * (1 + slack) + slack)
         return mask if objective == "memory" else mask & (plans.peak_bytes <= ask.capacity_bytes)
 
     def amount(self, objective: str) -> Amounts:

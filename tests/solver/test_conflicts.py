@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from worlds import Tightness, catalog, limited, oracles, scenarios, sized, tightnesses, trials
+from worlds import Tightness, catalog, catalogs, limited, oracles, scenarios, sized, tightnesses, trials
 
+from planner.catalog import Catalog
 from planner.scenario.model import Scenario
 from planner.scenario.read import read_scenario_text
 from planner.solver.answer import Conflict, Relaxation
@@ -170,12 +171,12 @@ def test_conflicts_of_random_worlds(count: int) -> None:
     """So does each claim of the conflicts of random worlds."""
 
     @trials(count * 3)
-    @given(scenarios(), tightnesses())
-    def worlds(scenario: Scenario, tightness: Tightness) -> None:
-        (oracle,) = oracles(scenario)
+    @given(scenarios(), catalogs(), tightnesses())
+    def worlds(scenario: Scenario, own_speeds: Catalog, tightness: Tightness) -> None:
+        (oracle,) = oracles(scenario, own_speeds)
         oracle = limited(oracle, tightness)
         if not oracle.feasible("cost", slack=1e-6).any():
-            world = World(oracle.ask.scenario, catalog())
+            world = World(oracle.ask.scenario, own_speeds)
             answer = solve(world, seconds=600)
             assert answer.conflict is not None
             check_conflict(world, answer.conflict)

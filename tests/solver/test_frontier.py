@@ -15,8 +15,9 @@ from hypothesis import given, seed
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from oracle import Ask, Oracle
-from worlds import catalog, oracles, scenarios, sized, trials
+from worlds import catalog, catalogs, oracles, scenarios, sized, trials
 
+from planner.catalog import Catalog
 from planner.scenario.model import Scenario
 from planner.scenario.read import read_scenario
 from planner.solver.answer import Answer
@@ -118,7 +119,7 @@ def assert_in_order(found: Frontier) -> None:
 
 def compared(scenario: Scenario, known: list[Oracle]) -> tuple[int, bool]:
     """The frontier of a scenario is that of all its plans: the number of points, and whether they were told exactly."""
-    found = frontier(World(scenario, catalog()), points=EVERY)
+    found = frontier(World(scenario, known[0].ask.catalog), points=EVERY)
     cost, seconds = amounts_of(known)
     exact = written_down(cost, seconds)
     assert (found.status, found.complete) == ("optimal" if exact else "infeasible", True)
@@ -145,9 +146,9 @@ def test_limits_cut_the_frontier(count: int) -> None:
 
     @seed(1)
     @trials(count)
-    @given(scenarios(most_gpus=5), share, share)
-    def worlds(scenario: Scenario, deadline: float | None, budget: float | None) -> None:
-        known = oracles(scenario.replace(max_gpus=16, sharding=None))
+    @given(scenarios(most_gpus=5), catalogs(), share, share)
+    def worlds(scenario: Scenario, own_speeds: Catalog, deadline: float | None, budget: float | None) -> None:
+        known = oracles(scenario.replace(max_gpus=16, sharding=None), own_speeds)
         limited = under(known, deadline, budget)
         told.append(compared(limited[0].ask.scenario, limited))
 

@@ -9,16 +9,17 @@ from comparison import OBJECTIVES, Objective, agree
 from hypothesis import assume, given, seed
 from hypothesis import strategies as st
 from oracle import Ask, Oracle, every_plan
-from worlds import Tightness, catalog, limited, oracles, scenarios, sized, tightnesses, trials
+from worlds import Tightness, catalog, catalogs, limited, oracles, scenarios, sized, tightnesses, trials
 
+from planner.catalog import Catalog
 from planner.scenario.model import Scenario
 from planner.solver.solve import solve
 from planner.solver.world import World
 
 
 @trials(8)
-@given(scenarios())
-def test_the_arrays_are_the_plans_one_by_one(scenario: Scenario) -> None:
+@given(scenarios(), catalogs())
+def test_the_arrays_are_the_plans_one_by_one(scenario: Scenario, known: Catalog) -> None:
     """On tiny spaces the oracle's arrays hold exactly the legal plans of a plain loop, with the same amounts."""
     tiny = scenario.replace(
         max_gpus=2,
@@ -35,7 +36,7 @@ def test_the_arrays_are_the_plans_one_by_one(scenario: Scenario) -> None:
         checkpointed_layers=(0, scenario.job.architecture.layers),
         offers=scenario.offers[:1],
     )
-    (oracle,) = oracles(tiny)
+    (oracle,) = oracles(tiny, known)
     plans, seen = oracle.plans, set()
     for plan, estimate in every_plan(oracle.ask):
         place = oracle.place_of(plan)
@@ -48,9 +49,9 @@ def test_the_arrays_are_the_plans_one_by_one(scenario: Scenario) -> None:
     assert len(seen) == len(plans)
 
 
-def _one_world(scenario: Scenario, tightness: Tightness, objective: Objective) -> bool:
+def _one_world(scenario: Scenario, known: Catalog, tightness: Tightness, objective: Objective) -> bool:
     """Whether solver and oracle, who agree, have a plan."""
-    (oracle,) = oracles(scenario)
+    (oracle,) = oracles(scenario, known)
     oracle = limited(oracle, tightness)
     return agree(oracle.ask.scenario, oracle, objective) is not None
 
@@ -63,9 +64,9 @@ def test_random_worlds(objective: Objective, count: int) -> None:
 
     @seed(OBJECTIVES.index(objective))
     @trials(count)
-    @given(scenarios(), tightnesses())
-    def worlds(scenario: Scenario, tightness: Tightness) -> None:
-        answers.append(_one_world(scenario, tightness, objective))
+    @given(scenarios(), catalogs(), tightnesses())
+    def worlds(scenario: Scenario, known: Catalog, tightness: Tightness) -> None:
+        answers.append(_one_world(scenario, known, tightness, objective))
 
     worlds()
     assert len(answers) >= count
@@ -73,15 +74,13 @@ def test_random_worlds(objective: Objective, count: int) -> None:
 
 
 @trials(12)
-@given(scenarios(most_gpus=3), st.sampled_from(("cost", "time")), st.integers(1, 4))
-def test_the_best_gpu_type_wins(scenario: Scenario, prefer: str, workers: int) -> None:
+@given(scenarios(most_gpus=3), catalogs(), st.sampled_from(("cost", "time")), st.integers(1, 4))
+def test_the_best_gpu_type_wins(scenario: Scenario, known_catalog: Catalog, prefer: str, workers: int) -> None:
     """Over several GPU types the answer is the cheapest (or fastest) of their optima."""
     scenario = scenario.replace(prefer=prefer)
     objective: Objective = "time" if prefer == "time" else "cost"
-    known = [
-        oracles_best for oracles_best in (_best(oracle, objective) for oracle in oracles(scenario)) if oracles_best
-    ]
-    answer = solve(World(scenario, catalog()), seconds=600, workers=workers, explain=False)
+    known = [best for best in (_best(oracle, objective) for oracle in oracles(scenario, known_catalog)) if best]
+    answer = solve(World(scenario, known_catalog), seconds=600, workers=workers, explain=False)
     assert answer.status == ("optimal" if known else "infeasible")
     assume(known)
     assert answer.best is not None

@@ -18,6 +18,7 @@ from oracle import Ask, Oracle
 from planner.catalog import Catalog, Offer, load_catalog
 from planner.catalog.architecture import Architecture
 from planner.catalog.provider import Billing, Egress, Storage
+from planner.catalog.speed import OwnSpeed
 from planner.scenario.model import Assumptions, Job, Limits, Lora, MoneyTerms, Scenario, Search
 from planner.unit_prices import parse_storage_price, parse_traffic_price
 from planner.units import Money
@@ -241,10 +242,26 @@ def _among(amounts: NDArray[np.float64], where: tuple[float, float] | None) -> f
     return float(np.sort(amounts)[int(rank * (len(amounts) - 1))]) * factor
 
 
-def oracles(scenario: Scenario) -> list[Oracle]:
+@st.composite
+def catalogs(draw: st.DrawFn) -> Catalog:
+    """The shipped catalogs, or those with own speeds of some stacks on some GPU types."""
+    if draw(st.booleans()):
+        return catalog()
+    own = st.builds(OwnSpeed, seconds_factor=st.sampled_from((1.3, 0.8, 1.0)), spread=st.sampled_from((0.02, 0.1, 0.3)))
+    few = draw(st.lists(st.one_of(own, st.none()), min_size=2, max_size=4))
+    numbered = {
+        stack.name: {gpu.name: few[(row + column) % len(few)] for column, gpu in enumerate(catalog().gpus)}
+        for row, stack in enumerate(catalog().stacks)
+    }
+    known = {stack: {gpu: own for gpu, own in of.items() if own is not None} for stack, of in numbered.items()}
+    return catalog().with_own_speeds(known)
+
+
+def oracles(scenario: Scenario, known: Catalog | None = None) -> list[Oracle]:
     """The oracle of each GPU type on offer, in the catalog's order."""
+    known = known or catalog()
     offered = {offer.gpu for offer in scenario.offers}
-    return [Oracle(Ask(scenario, catalog(), gpu)) for gpu in catalog().gpus if gpu.name in offered]
+    return [Oracle(Ask(scenario, known, gpu)) for gpu in known.gpus if gpu.name in offered]
 
 
 def trials(count: int) -> settings:
