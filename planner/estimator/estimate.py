@@ -12,7 +12,7 @@ from planner.estimator.duration import checkpoint_interval_seconds, job_seconds,
 from planner.estimator.formula import evaluate
 from planner.estimator.host import disk_bytes, result_bytes
 from planner.estimator.levels import fit_probability
-from planner.estimator.memory import host_memory, memory, peak, required_memory, whole_bytes
+from planner.estimator.memory import host_memory, memory, peak, required_memory, term_values, whole_bytes
 from planner.estimator.uncertainty import Peak, interval, slow_factor, speed_reach, spread_bytes
 from planner.estimator.workload import Workload
 
@@ -97,7 +97,8 @@ class Estimate:
 
 def estimate(workload: Workload, plan: Plan, *, tariff: Tariff, currency: str, reserve_bytes: int = 0) -> Estimate:
     """Evaluate every formula for one plan; `tariff` is what its offer charges, in `currency`."""
-    phases = memory(workload, plan)
+    values = term_values(workload, plan)
+    phases = memory(workload, plan, values)
     phase, peak_bytes = peak(phases)
     capacity = plan.gpu.memory_bytes - reserve_bytes
     step, parts = step_seconds(workload, plan)
@@ -113,7 +114,7 @@ def estimate(workload: Workload, plan: Plan, *, tariff: Tariff, currency: str, r
         memory=phases,
         peak_phase=phase,
         peak_bytes=peak_bytes,
-        required=required_memory(workload, plan),
+        required=required_memory(workload, plan, values),
         needed=interval(peak_bytes, spread_bytes(phases[phase], plan)),
         fit_probability=fit_probability(phases, plan, capacity),
         capacity_bytes=capacity,

@@ -9,7 +9,7 @@ A peak is the largest phase; in a phase everything listed is alive at once. `for
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from planner.estimator import (
@@ -136,12 +136,16 @@ def whole_bytes(value: float) -> int:
     return math.ceil(value / ROUNDED_BYTES) * ROUNDED_BYTES
 
 
-def memory(workload: Workload, plan: Any) -> dict[str, dict[str, int]]:
-    """Bytes on the fullest GPU: phase -> term -> bytes."""
-    return {
-        phase: {name: whole_bytes(evaluate(term, workload, plan)) for name, term in terms.items()}
-        for phase, terms in PHASES.items()
-    }
+def term_values(workload: Workload, plan: Any) -> dict[Term, float]:
+    """Every term of GPU memory, evaluated once, however many phases it is part of."""
+    terms = dict.fromkeys(term for phase in PHASES.values() for term in phase.values())
+    return {term: evaluate(term, workload, plan) for term in terms}
+
+
+def memory(workload: Workload, plan: Any, values: Mapping[Term, float] | None = None) -> dict[str, dict[str, int]]:
+    """Bytes on the fullest GPU: phase -> term -> bytes; `values` are those of `term_values`, if they are known."""
+    values = term_values(workload, plan) if values is None else values
+    return {phase: {name: whole_bytes(values[term]) for name, term in terms.items()} for phase, terms in PHASES.items()}
 
 
 def host_memory(workload: Workload, plan: Any) -> dict[str, int]:
@@ -149,12 +153,12 @@ def host_memory(workload: Workload, plan: Any) -> dict[str, int]:
     return {name: whole_bytes(evaluate(term, workload, plan)) for name, term in HOST.items()}
 
 
-def required_memory(workload: Workload, plan: Any) -> dict[str, int]:
+def required_memory(workload: Workload, plan: Any, values: Mapping[Term, float] | None = None) -> dict[str, int]:
     """Bytes that each phase needs so that they suffice but for the accepted risk: every term with its margin."""
+    known = term_values(workload, plan) if values is None else values
 
     def required(name: str, term: Term) -> int:
-        factor = margin_factor(workload, plan.stack, plan.method, name)
-        return whole_bytes(evaluate(term, workload, plan) * factor)
+        return whole_bytes(known[term] * margin_factor(workload, plan.stack, plan.method, name))
 
     return {phase: sum(required(name, term) for name, term in terms.items()) for phase, terms in PHASES.items()}
 
