@@ -107,6 +107,9 @@ class Stack(SourcedRecord):
     unsharded_gradient_bytes: float = Field(
         default=0, ge=0, description="per parameter of a block, besides the gradients that are being reduced"
     )
+    expandable_segments: bool = Field(
+        default=False, description="it sets expandable_segments:True for PyTorch's allocator"
+    )
     ddp_bucket_copies: float = Field(default=1.0, ge=0, description="copies of the gradients in DDP's buckets")
     keeps_input_gradients: bool = Field(
         default=False, description="block inputs and their gradients live until a frozen base's backward pass ends"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import median, pstdev
 from typing import Any
 
-from planner.estimator.allocator import CachingAllocator
+from planner.estimator.allocator import CachingAllocator, ExpandableAllocator
 from planner.estimator.lengths import growing_lengths
 from planner.estimator.requests import Requests
 from planner.estimator.step import Run
@@ -27,12 +27,17 @@ def simulate(job: Requests, memory: CachingAllocator, steps: int = STEPS) -> Cac
     return memory
 
 
+def allocator(plan: Any) -> CachingAllocator:
+    """An allocator as the plan's stack sets it up, without any limit."""
+    return ExpandableAllocator() if plan.stack.expandable_segments else CachingAllocator()
+
+
 def fragment_bytes(workload: Workload, plan: Any) -> int:
     """Bytes that the caching allocator holds at most beyond the most that tensors take, without any limit.
 
     The largest of several simulations, with activations of their own size and a little smaller.
     """
-    runs = [simulate(Requests(workload, plan, fraction), CachingAllocator()) for fraction in SHRUNK_FRACTIONS]
+    runs = [simulate(Requests(workload, plan, fraction), allocator(plan)) for fraction in SHRUNK_FRACTIONS]
     return max(each.peak_reserved - each.peak_live for each in runs)
 
 
@@ -80,7 +85,7 @@ def fragments(workload: Workload, plan: Any) -> Fragments:
 
 def _held(workload: Workload, plan: Any, lengths: Iterable[int]) -> int:
     """What is held after steps with batches of these lengths."""
-    memory = CachingAllocator()
+    memory = allocator(plan)
     run: Run | None = None
     for tokens in lengths:
         job = Requests(replace(workload, sequence_length=tokens), plan)

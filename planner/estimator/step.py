@@ -17,8 +17,6 @@ PLAIN, CHECKPOINTED, NORM = range(3)
 """Programs."""
 ENDS = -1
 """Stands for embedding and head among numbers of blocks."""
-SELECTED_TENSORS = 6
-"""Tensors that a selectively checkpointed block keeps: every second product and attention's output."""
 STATE_TENSORS = {"lion": 1, "sgd": 0}
 """Tensors of state per parameter, where they are not two."""
 
@@ -101,8 +99,7 @@ class Run:
         blocks = {INPUT: x}
         replay(self.memory, recording.forward, recording.amounts, blocks)
         if program == CHECKPOINTED and self.job.selected:
-            piece = self.job.selected / SELECTED_TENSORS
-            self.selected += [self.take(piece) for _ in range(SELECTED_TENSORS)]
+            self.selected += [self.take(size) for size in self.job.selected]
         kept.append(blocks)
         return blocks.pop(recording.output)
 
@@ -210,7 +207,7 @@ class Run:
         blocks[recording.incoming] = gradient
         replay(self.memory, recording.backward, recording.amounts, blocks)
         if program == CHECKPOINTED and self.job.selected:
-            self.give(*[self.selected.pop() for _ in range(SELECTED_TENSORS)])
+            self.give(*[self.selected.pop() for _ in self.job.selected])
         outgoing = blocks.pop(recording.outgoing)
         held = {-event - 1: blocks.pop(-event - 1) for event in recording.held}
         self.held += held.values()
