@@ -13,6 +13,7 @@ from planner.estimator.allocations import Recording, final_norm, plain_block, re
 from planner.estimator.arrays import ceil_div
 from planner.estimator.formula import evaluate
 from planner.estimator.gradients import gradient_bytes
+from planner.estimator.placeholders import placeholder_weights
 from planner.estimator.saved import blocks, local_tokens
 from planner.estimator.setting import setting
 from planner.estimator.workload import DTYPE_BYTES, Workload
@@ -168,6 +169,15 @@ class Requests:
         ends = (self.workload.embedding_parameters, self.workload.head_parameters)
         together = sum(ends)
         return [self.ends_gathered * each / together for each in ends if each]
+
+    @cached_property
+    def placeholders(self) -> list[float]:
+        """Unused gradients that stay, one for each shape of weight."""
+        plan, architecture = self.plan, self.workload.architecture
+        if not plan.stack.gradient_placeholders or not self.full:
+            return []
+        weights = placeholder_weights(architecture) + [architecture.head.weights] * (plan.pipeline_parallel == 1)
+        return [each * DTYPE_BYTES[plan.base_dtype] / plan.tensor_parallel for each in weights]
 
     @cached_property
     def head_gradient(self) -> float:

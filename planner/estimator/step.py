@@ -35,6 +35,7 @@ class Run:
         self.held: list[Block] = []
         self.selected: list[Block] = []
         self.head_casts: list[Block] = []
+        self.placeholders: list[Block] = []
         self.accumulating = False
         self.programs = job.programs
         self.sharded = job.plan.sharding in SHARDED
@@ -155,6 +156,7 @@ class Run:
         gradient = self._loss_backward(lost) if job.plan.loss == "full" else lost[0]
         self.give(x)
         gradient = self._backward(NORM, gradient, kept.pop())
+        self.placeholders = self.placeholders or [self.take(size) for size in job.placeholders]
         for layer in reversed(range(job.layers)):
             self.gather(layer, layer - 1)
             gradient = self._backward(self._program(layer), gradient, kept.pop())

@@ -31,6 +31,7 @@ KINDS = {
     "gradients": "counted",
     "embedding_gradients": "counted",
     "block_gradients": "counted",
+    "gradient_placeholders": "counted",
     "optimizer_temporaries": "counted",
     "staged": "counted",
     "gathered": "counted",
