@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from statistics import median, pstdev
+from statistics import median
 from typing import Any
 
 from planner.estimator.allocator import CachingAllocator, ExpandableAllocator
@@ -62,8 +62,9 @@ class Fragments:
     """Bytes that the allocator holds beyond the most that tensors take."""
 
     bytes: int
-    spread_bytes: float = 0.0
-    """Standard deviation over orders of the samples."""
+    least_bytes: int
+    most_bytes: int
+    """The least and the most of all orders of the samples that are simulated; fifteen of them enclose 88% of others."""
 
 
 def fragments(workload: Workload, plan: Any) -> Fragments:
@@ -74,13 +75,14 @@ def fragments(workload: Workload, plan: Any) -> Fragments:
     """
     lengths = workload.sample_lengths
     if lengths is None:
-        return Fragments(fragment_bytes(workload, plan))
+        same = fragment_bytes(workload, plan)
+        return Fragments(same, same, same)
     limit, batch = workload.sequence_length, plan.micro_batch
     orders = [growing_lengths(lengths, limit, batch, order) for order in range(ORDERS)]
     # The longest batch comes twice: its second step finds the states that its first one may have made.
     held = {order: _held(workload, plan, (*order, order[-1])) for order in set(orders)}
     each = [held[order] for order in orders]
-    return Fragments(round(median(each)), pstdev(each))
+    return Fragments(round(median(each)), min(each), max(each))
 
 
 def _held(workload: Workload, plan: Any, lengths: Iterable[int]) -> int:

@@ -7,7 +7,6 @@ that it once asked for. The first decides whether a plan fits and is linear in t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,8 +19,6 @@ LEVELS = ("allocated", "reserved", "process")
 """torch.cuda.max_memory_allocated, torch.cuda.max_memory_reserved, and what nvidia-smi shows of a process."""
 ALLOCATOR = ("allocator", "allocator_gradients")
 CONTEXT = "context"
-TYPICAL_DEVIATION = math.sqrt(2)
-"""Standard deviation of a Student t variable with four degrees of freedom, in units of its scale."""
 CACHED = "allocator"
 """What the level `reserved` adds."""
 
@@ -40,23 +37,32 @@ def largest_phase(phases: Mapping[str, Mapping[str, int]]) -> tuple[str, dict[st
 def measured_peaks(workload: Workload, plan: Any, phases: Phases, capacity_bytes: int) -> dict[str, Peak]:
     """Level -> the peak that a measurement would show, with its 90% interval.
 
-    Reserved is allocated and what the simulated allocator holds besides, as far as there is room for it.
+    Reserved is allocated and what the simulated allocator holds besides, as far as there is room for it; process is
+    reserved and the context. No interval begins below that of a level inside it, and none ends above the capacity.
     """
     _, terms = largest_phase(phases)
-    allocated, spread = sum(terms.values()), spread_bytes(terms, plan)
+    live, spread = sum(terms.values()), spread_bytes(terms, plan)
+    allocated = interval(live, spread)
     context = max(each.get(CONTEXT, 0) for each in phases.values())
-    room = max(0, capacity_bytes - context - allocated)
+    outside = interval(context, context * spread_fraction(plan.stack, plan.method, CONTEXT))
     held = fragments(workload, plan)
-    cached = min(room, held.bytes)
-    around = (
-        spread + cached_around(cached, allocated) * plan.stack.spread.cached + held.spread_bytes / TYPICAL_DEVIATION
+    cached = min(max(0, capacity_bytes - context - live), held.bytes)
+    around = interval(live + cached, spread + cached_around(cached, live) * plan.stack.spread.cached)
+    reserved = Peak(
+        live + cached,
+        max(allocated.low_bytes, around.low_bytes - (held.bytes - held.least_bytes)),
+        around.high_bytes + held.most_bytes - held.bytes,
     )
-    outside = around + context * spread_fraction(plan.stack, plan.method, CONTEXT)
     return {
-        "allocated": interval(allocated, spread),
-        "reserved": within(interval(allocated + cached, around), capacity_bytes - context),
-        "process": within(interval(allocated + cached + context, outside), capacity_bytes),
+        "allocated": allocated,
+        "reserved": within(reserved, capacity_bytes - context),
+        "process": within(together(reserved, outside), capacity_bytes),
     }
+
+
+def together(inner: Peak, outside: Peak) -> Peak:
+    """A peak and what lies outside of it, whose errors go together."""
+    return Peak(inner.bytes + outside.bytes, inner.low_bytes + outside.low_bytes, inner.high_bytes + outside.high_bytes)
 
 
 def within(peak: Peak, capacity_bytes: int) -> Peak:

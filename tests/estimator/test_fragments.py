@@ -51,13 +51,13 @@ def test_batches_grow_up_to_the_longest(order: int) -> None:
 def test_orders_of_samples_spread_what_is_held() -> None:
     """Samples of one length have no spread, samples cut to one length hold as much, others more."""
     same = fragments(job(sequence_length=8192), plan())
-    assert same.spread_bytes == 0
-    assert same.bytes == fragment_bytes(job(sequence_length=8192), plan())
+    assert same.least_bytes == same.bytes == same.most_bytes == fragment_bytes(job(sequence_length=8192), plan())
     many = fragments(job(sequence_length=8192, sample_lengths=NEWS), plan())
     assert many.bytes > same.bytes
-    assert many.spread_bytes > 0
+    assert many.least_bytes < many.bytes < many.most_bytes
     alike = SampleLengths(mean_tokens=20_000, deviation_tokens=1)
-    assert fragments(job(sequence_length=8192, sample_lengths=alike), plan()).spread_bytes == 0
+    unspread = fragments(job(sequence_length=8192, sample_lengths=alike), plan())
+    assert unspread.least_bytes == unspread.most_bytes
 
 
 @pytest.mark.parametrize("batch", [1, 2])
