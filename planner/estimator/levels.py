@@ -7,12 +7,21 @@ that it once asked for. The first decides whether a plan fits and is linear in t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from planner.estimator.fragments import fragments
-from planner.estimator.uncertainty import Peak, cached_around, cumulative, interval, spread_bytes, spread_fraction
+from planner.estimator.uncertainty import (
+    REACH,
+    Peak,
+    cached_around,
+    cumulative,
+    interval,
+    spread_bytes,
+    spread_fraction,
+)
 from planner.estimator.workload import Workload
 
 LEVELS = ("allocated", "reserved", "process")
@@ -38,7 +47,8 @@ def measured_peaks(workload: Workload, plan: Any, phases: Phases, capacity_bytes
     """Level -> the peak that a measurement would show, with its 90% interval.
 
     Reserved is allocated and what the simulated allocator holds besides, as far as there is room for it; process is
-    reserved and the context. No interval begins below that of a level inside it, and none ends above the capacity.
+    reserved and the context. Errors of tensors, of what is cached, and orders of samples have nothing to do with each
+    other: their squares add up. No interval begins below that of a level inside it, and none ends above the capacity.
     """
     _, terms = largest_phase(phases)
     live, spread = sum(terms.values()), spread_bytes(terms, plan)
@@ -47,11 +57,11 @@ def measured_peaks(workload: Workload, plan: Any, phases: Phases, capacity_bytes
     outside = interval(context, context * spread_fraction(plan.stack, plan.method, CONTEXT))
     held = fragments(workload, plan)
     cached = min(max(0, capacity_bytes - context - live), held.bytes)
-    around = interval(live + cached, spread + cached_around(cached, live) * plan.stack.spread.cached)
+    off = REACH * cached_around(cached, live) * plan.stack.spread.cached
     reserved = Peak(
         live + cached,
-        max(allocated.low_bytes, around.low_bytes - (held.bytes - held.least_bytes)),
-        around.high_bytes + held.most_bytes - held.bytes,
+        max(allocated.low_bytes, round(live + cached - math.hypot(REACH * spread, off, held.bytes - held.least_bytes))),
+        round(live + cached + math.hypot(REACH * spread, off, held.most_bytes - held.bytes)),
     )
     return {
         "allocated": allocated,
@@ -70,14 +80,14 @@ def within(peak: Peak, capacity_bytes: int) -> Peak:
     return replace(peak, high_bytes=max(peak.bytes, min(peak.high_bytes, capacity_bytes)))
 
 
-def fit_probability(phases: Phases, plan: Any, capacity_bytes: int) -> float:
-    """Probability that every phase fits: that of the phase least likely to."""
-    return min(_fits(terms, plan, capacity_bytes) for terms in phases.values())
+def fit_probability(phases: Phases, plan: Any, capacity_bytes: int, varying: bool = False) -> float:
+    """Probability that every phase fits: that of the phase least likely to; `varying`: samples vary in length."""
+    return min(_fits(terms, plan, capacity_bytes, varying) for terms in phases.values())
 
 
-def _fits(terms: dict[str, int], plan: Any, capacity_bytes: int) -> float:
+def _fits(terms: dict[str, int], plan: Any, capacity_bytes: int, varying: bool) -> float:
     room = capacity_bytes - sum(terms.values())
-    spread = spread_bytes(terms, plan)
+    spread = spread_bytes(terms, plan, varying)
     if spread == 0:
         return float(room >= 0)
     return cumulative(room / spread)
