@@ -46,8 +46,8 @@ GROWING = ("activations", "logits", "recomputation", "temporaries", "dequantised
 VARYING_FRACTION = 0.12
 """By which fraction more of those a limit may have to allow where samples vary in length: longer ones find blocks of
 shorter ones in their way, in which something is still alive. Source: the least limit at which steps of 17 plans, each
-with ten random orders of samples, run on a simulated allocator: 0.46 of these terms above live tensors (99th percentile,
-3.75 of this fraction), 0.10 in the median."""
+with ten random orders of samples, run on a simulated allocator: 0.46 of these terms above live tensors in the 99th
+percentile, which is 3.75 of this fraction, and 0.10 in the median."""
 
 
 def cumulative(value: float) -> float:
