@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from planner.estimator.fragments import fragments
+from planner.estimator.fragments import Fragments, fragments
 from planner.estimator.uncertainty import (
     REACH,
     Peak,
@@ -31,7 +31,7 @@ CONTEXT = "context"
 CACHED = "allocator"
 """What the level `reserved` adds."""
 
-Phases = dict[str, dict[str, int]]
+Phases = Mapping[str, Mapping[str, int]]
 
 
 def largest_phase(phases: Mapping[str, Mapping[str, int]]) -> tuple[str, dict[str, int]]:
@@ -43,19 +43,22 @@ def largest_phase(phases: Mapping[str, Mapping[str, int]]) -> tuple[str, dict[st
     return max(live.items(), key=lambda entry: sum(entry[1].values()))
 
 
-def measured_peaks(workload: Workload, plan: Any, phases: Phases, capacity_bytes: int) -> dict[str, Peak]:
+def measured_peaks(
+    workload: Workload, plan: Any, phases: Phases, capacity_bytes: int, held: Fragments | None = None
+) -> dict[str, Peak]:
     """Level -> the peak that a measurement would show, with its 90% interval.
 
-    Reserved is allocated and what the simulated allocator holds besides, as far as there is room for it; process is
-    reserved and the context. Errors of tensors, of what is cached, and orders of samples have nothing to do with each
-    other: their squares add up. No interval begins below that of a level inside it, and none ends above the capacity.
+    Reserved is allocated and what the simulated allocator holds besides (`held`, if it is known), as far as there is
+    room for it; process is reserved and the context. Errors of tensors, of what is held, and orders of samples have
+    nothing to do with each other: their squares add up. No interval begins below that of a level inside it, and none
+    ends above the capacity.
     """
     _, terms = largest_phase(phases)
     live, spread = sum(terms.values()), spread_bytes(terms, plan)
     allocated = interval(live, spread)
     context = max(each.get(CONTEXT, 0) for each in phases.values())
     outside = interval(context, context * spread_fraction(plan.stack, plan.method, CONTEXT))
-    held = fragments(workload, plan)
+    held = held or fragments(workload, plan)
     cached = min(max(0, capacity_bytes - context - live), held.bytes)
     off = REACH * cached_around(cached, live) * plan.stack.spread.cached
     reserved = Peak(
@@ -85,7 +88,7 @@ def fit_probability(phases: Phases, plan: Any, capacity_bytes: int, varying: boo
     return min(_fits(terms, plan, capacity_bytes, varying) for terms in phases.values())
 
 
-def _fits(terms: dict[str, int], plan: Any, capacity_bytes: int, varying: bool) -> float:
+def _fits(terms: Mapping[str, int], plan: Any, capacity_bytes: int, varying: bool) -> float:
     room = capacity_bytes - sum(terms.values())
     spread = spread_bytes(terms, plan, varying)
     if spread == 0:

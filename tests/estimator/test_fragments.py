@@ -12,8 +12,8 @@ from toy import MODEL, PLAN, STACK, job, on_four_gpus
 
 from planner.catalog.architecture import Architecture
 from planner.catalog.lengths import SampleLengths
-from planner.estimator.allocator import MIB, CachingAllocator
-from planner.estimator.fragments import fragment_bytes, fragments, simulate
+from planner.estimator.allocator import MIB, CachingAllocator, ExpandableAllocator
+from planner.estimator.fragments import allocator, fragment_bytes, fragments, simulate
 from planner.estimator.lengths import growing_lengths
 from planner.estimator.requests import Requests
 from planner.estimator.shifted_loss import shifted_loss, shifted_loss_backward
@@ -93,3 +93,22 @@ def test_wrapped_blocks_leave_pieces() -> None:
     )
     assert offloaded.memory.live < wrapped.memory.live
     assert simulate(wrapped.job, CachingAllocator()).peak_live > wrapped.memory.live
+
+
+def test_stacks_may_set_expandable_segments() -> None:
+    """A plan is simulated on the allocator that its stack sets up."""
+    expandable = plan(stack=STACK.model_copy(update={"expandable_segments": True}))
+    assert type(allocator(plan())) is CachingAllocator
+    assert type(allocator(expandable)) is ExpandableAllocator
+    assert fragment_bytes(job(sequence_length=2048), expandable) != fragment_bytes(job(sequence_length=2048), plan())
+
+
+def test_unused_gradients_stay() -> None:
+    """One block each for qkv, output, gate and up, down, and the head, made in the first backward pass."""
+    buffered = plan(stack=STACK.model_copy(update={"gradient_placeholders": True}))
+    run = Run(Requests(job(sequence_length=2048), buffered), CachingAllocator())
+    run.step()
+    first = [block.address for block in run.placeholders]
+    run.step()
+    assert len(first) == 5
+    assert [block.address for block in run.placeholders] == first

@@ -78,6 +78,7 @@ LONG = job(sequence_length=1024)
 ALONE = STACK.model_copy(update={"shardings": STACK.shardings[:1]})
 BUFFERED = STACK.model_copy(update={"main_gradients": True, "gradient_placeholders": True})
 BUFFERS = {"stack": BUFFERED, "grad_dtype": "fp32"}
+COMPILED = {"stack": STACK.model_copy(update={"compiled": True})}
 GRAPH_KEPT = {"stack": STACK.model_copy(update={"keeps_graph": True})}
 OLD_KBIT = QLORA | {"stack": STACK.model_copy(update={"kbit_keeps_inputs": True, "keeps_graph": True})}
 KEEPS_LOGITS = {"stack": STACK.model_copy(update={"keeps_logits": True})}
@@ -146,6 +147,8 @@ EXAMPLES = (
     # v, gate and down, attention's output and one fp32 per head.
     Example("activation_bytes", CHECKPOINTED | {"offload": "activations"}, 16 * (2 * 128 + FINAL)),
     Example("activation_bytes", CHECKPOINTED | {"checkpointing": "selective"}, 16 * (4 * (128 + 640 + 16) + FINAL)),
+    # Compiled, not that of down, 64 x 2, which no gradient needs.
+    Example("activation_bytes", SELECTIVE | COMPILED, 16 * (4 * (128 + 640 - 128 + 16) + FINAL)),
     # A tiled MLP does not keep gate, up and their product (576) and down's input (192).
     Example("activation_bytes", {"mlp_chunks": 2}, 16 * (4 * (BLOCK - 576 - 192) + FINAL)),
     # Two micro-batches are on their way through two stages of two blocks.
