@@ -5,7 +5,8 @@ of GPUs at once. Then the question is a flow: GPU-hours go from runs to the stre
 and borders of months, at most a run's GPUs x its length into a stretch, and at most the machines' GPUs x its length out
 of it. If not all work flows, the stretches on the runs' side of a minimum cut hold more work than machines, and no
 solution with the same work can be right: `Crowd`. The cut may join crowds of many weeks into one, which says little
-about each; so the shortest intervals that are overfull by themselves are looked for first.
+about each; so it is taken apart where no run links two stretches, and short intervals that are overfull by themselves
+are found besides.
 """
 
 from __future__ import annotations
@@ -65,8 +66,26 @@ def crowds(problem: Problem, chosen: Sequence[Choice], machines: Sequence[Sequen
         on_pool = [each for each in chosen if each.pool == pool]
         crowd = _crowd(problem, pool, on_pool, there)
         if crowd is not None:
-            found += list(_intervals(problem, pool, on_pool, there)) or [crowd]
+            intervals = _intervals(problem, pool, on_pool, there)
+            parts = (part for part in _parts(problem, crowd, on_pool) if part.excess(problem, on_pool, there) > 0)
+            found += list(dict.fromkeys((*intervals, *parts))) or [crowd]
     return found
+
+
+def _parts(problem: Problem, crowd: Crowd, chosen: list[Choice]) -> Iterator[Crowd]:
+    """A crowd taken apart between stretches that no run has in its window both."""
+    windows = [problem.windows(choice.run) for choice in chosen if crowd.work(problem, choice)]
+    part: list[tuple[float, float]] = []
+    for start, end in crowd.stretches:
+        if part and start == part[-1][1]:
+            part[-1] = part[-1][0], end
+            continue
+        if part and not any(release < part[-1][1] and due > start for release, due in windows):
+            yield Crowd(crowd.pool, tuple(part))
+            part = []
+        part.append((start, end))
+    if part:
+        yield Crowd(crowd.pool, tuple(part))
 
 
 def _intervals(problem: Problem, pool: int, chosen: list[Choice], machines: Sequence[int]) -> Iterator[Crowd]:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property, partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ortools.sat.python import cp_model
 
@@ -55,6 +55,14 @@ class Rules:
 
 
 ANYTHING = Rules()
+
+
+class Effort(NamedTuple):
+    """How much is done at most for one answer, the same on every machine."""
+
+    deterministic_seconds: float
+    """CP-SAT's own count of its work on one model; a second of it takes about as long."""
+    rounds: int
 
 
 @dataclass(frozen=True)
@@ -188,12 +196,12 @@ class PortfolioModel:
         if not self.problem.prices.site.staff_per_month:
             return []
         literals = [self.model.new_bool_var("") for _ in range(self.problem.portfolio.months)]
-        for place, stay in enumerate(self.problem.stays):
-            count = self.stay_counts[place]
-            if self.problem.pools[stay.pool].machine is None or _is_zero(count):
+        for pool, machines in enumerate(self.machines):
+            if self.problem.pools[pool].machine is None:
                 continue
-            for month in range(stay.ready, stay.last):
-                self.model.add(count <= max(1, self.problem.most_machines[stay.pool]) * literals[month])
+            for there, literal in zip(machines, literals, strict=True):
+                if not _is_zero(there):
+                    self.model.add(there <= max(1, self.problem.most_machines[pool]) * literal)
         return literals
 
     def _unit(self) -> float:
@@ -333,19 +341,24 @@ def solve_problem(
     workers: int = 1,
     gap: float = 0.0,
     hint: Solution | None = None,
+    effort: Effort | None = None,
+    known: list[Crowd] | None = None,
 ) -> Solution:
     """Solve, look for crowds, forbid them and solve again until there is none.
 
     `gap` is the share of the total by which the answer may be worse than the best one, and still counts as optimal.
+    Beyond `effort` the answer is unknown. `known` are crowds met before, to which those met now are added.
     """
     started = time.monotonic()
-    known: list[Crowd] = []
+    known = [] if known is None else known
     rounds = branches = 0
     while True:
         model = PortfolioModel(problem, rules, known)
         if hint is not None:
             model.hint(hint)
         solver = _solver(max(0.01, seconds - (time.monotonic() - started)), workers, gap)
+        if effort is not None:
+            solver.parameters.max_deterministic_time = effort.deterministic_seconds
         status = NAMES[solver.solve(model.model)]
         rounds, branches = rounds + 1, branches + solver.num_branches
         taken = time.monotonic() - started
@@ -356,6 +369,8 @@ def solve_problem(
         new = crowds(problem, chosen, found.machines)
         if not new:
             return replace(found, seconds=taken, rounds=rounds, branches=branches)
+        if effort is not None and rounds >= effort.rounds:
+            return Solution(problem, "unknown", seconds=taken, rounds=rounds, branches=branches)
         known += new
         hint = found
 
@@ -369,6 +384,9 @@ def _solver(seconds: float, workers: int, gap: float) -> cp_model.CpSolver:
     solver.parameters.relative_gap_limit = gap
     solver.parameters.max_time_in_seconds = seconds
     solver.parameters.linearization_level = 2
+    # Machines must be whole, which the relaxation does not see: restarts prove it sooner, and probing finds nothing.
+    solver.parameters.search_branching = cp_model.PORTFOLIO_WITH_QUICK_RESTART_SEARCH
+    solver.parameters.cp_model_probing_level = 0
     # Sums that rows share would become variables of their own; they hide the structure that relaxations and cuts use
     # (400 runs, 36 months, 12 kinds of machines: 3 s to the proof, or no solution in 40 s).
     solver.parameters.find_big_linear_overlap = False

@@ -18,10 +18,11 @@ from planner.solver.portfolio.answer import (
     StrategyName,
     Threshold,
 )
+from planner.solver.portfolio.concurrency import Crowd
 from planner.solver.portfolio.economics import break_evens, rent_spread
 from planner.solver.portfolio.infeasible import conflict_of
 from planner.solver.portfolio.job_plans import JobPlans
-from planner.solver.portfolio.model import Rules, Solution, Status, payments_of, solve_problem
+from planner.solver.portfolio.model import Effort, Rules, Solution, Status, payments_of, solve_problem
 from planner.solver.portfolio.payments import EXPECTED, Case
 from planner.solver.portfolio.problem import Builder, Problem
 from planner.solver.portfolio.thresholds import enclosed_thresholds, price_thresholds
@@ -29,6 +30,8 @@ from planner.solver.session import Progress
 
 GAP = 1e-4
 """Share of the cost below which answers count as equally good, as between single plans."""
+QUESTION = Effort(deterministic_seconds=0.5, rounds=6)
+"""Of one answer on the way to a threshold: a hard one leaves the threshold open instead of using up the time."""
 RULES: dict[StrategyName, Rules] = {
     "all rented": Rules(buy=False, keep=False),
     "all bought": Rules(rent=False, reserve=False),
@@ -49,6 +52,8 @@ class PortfolioSolver:
     models: int = 0
     branches: int = 0
     _problems: dict[Case, Problem] = field(default_factory=dict)
+    _crowds: dict[tuple[float, bool], list[Crowd]] = field(default_factory=dict)
+    """What cannot be done at once, by what makes it so: whether runs are longer, and whether there are more of them."""
 
     def __post_init__(self) -> None:
         self.started = time.monotonic()
@@ -74,10 +79,19 @@ class PortfolioSolver:
             self._problems[key] = Builder(self.portfolio, self.plans, case).problem()
         return self._problems[key]
 
-    def solve(self, rules: Rules, case: Case = EXPECTED, hint: Solution | None = None) -> Solution:
+    def solve(
+        self, rules: Rules, case: Case = EXPECTED, hint: Solution | None = None, effort: Effort | None = None
+    ) -> Solution:
         """The best solution under some rules in a case."""
         found = solve_problem(
-            self.problem(case), rules, seconds=self.left(), workers=self.workers, gap=self.gap, hint=hint
+            self.problem(case),
+            rules,
+            seconds=self.left(),
+            workers=self.workers,
+            gap=self.gap,
+            hint=hint,
+            effort=effort,
+            known=self._crowds.setdefault((case.hours_reach, case.runs > 1), []),
         )
         self.models += found.rounds
         self.branches += found.branches
@@ -173,7 +187,7 @@ def _thresholds(solver: PortfolioSolver, today: Solution) -> Iterator[Threshold]
 
     def solve(case: Case) -> Solution:
         solver.report(f"what changes the decision: {case.name}")
-        return solver.solve(Rules(), case, hint=today)
+        return solver.solve(Rules(), case, hint=today, effort=QUESTION)
 
     yield from price_thresholds("rents", today, solve, solver.price)
     yield from enclosed_thresholds("runs", today, solve)
@@ -204,13 +218,15 @@ def _outcomes(solver: PortfolioSolver, strategies: tuple[Strategy, ...]) -> Iter
         solver.report(f"if {case.name}")
         costs: dict[StrategyName, Decimal | None] = {}
         statuses: set[Status] = set()
+        hint: Solution | None = None
         for strategy in strategies:
             found = strategy.solution
             if found.choices and case != EXPECTED:
                 found = solver.solve(Rules(stays=found.stays), case)
             costs[strategy.name] = Strategy(strategy.name, found).net_present_cost
             statuses.add(found.status)
-        free = solver.solve(Rules(), case) if case != EXPECTED else strategies[-1].solution
+            hint = found if found.choices else hint
+        free = solver.solve(Rules(), case, hint=hint) if case != EXPECTED else strategies[-1].solution
         known = [cost for cost in (Strategy("best mix", free).net_present_cost, *costs.values()) if cost is not None]
         proved = statuses | {free.status} <= {"optimal", "infeasible"}
         yield CaseOutcome(case, min(known, default=None), costs, proved)
