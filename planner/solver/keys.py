@@ -112,8 +112,9 @@ def _machine(world: World, gpu: Gpu, offer: Offer, family: FamilyBounds) -> _Mac
     lost = lost_fraction(world.workload, offer=offer, method=method, gpus=gpus, gpus_per_node=per_node)
     known_disk = offer.disk_gib is not None and "disk" not in world.lifted
     enough_disk = not known_disk or disk_bytes(world.workload, method=method) <= (offer.disk_gib or 0.0) * GIB
+    there = counts_of(offer, gpus) & (gpus <= world.most_gpus) & enough_disk
     return _Machine(
-        supplied=legal("machine", world, decisions, everything.shape) & counts_of(offer, gpus) & enough_disk,
+        supplied=legal("machine", world, decisions, everything.shape) & there,
         gpus=gpus,
         fixed_seconds=startup_seconds(world.workload, offer=offer, method=method),
         factor=world.workload.steps * (1 + np.asarray(lost)),

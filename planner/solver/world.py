@@ -30,6 +30,8 @@ class World:
     """Of gpu_memory, host_memory and disk: those that do not matter, to ask what would be then."""
     within_seconds: float = float("inf")
     """Longest expected duration that is of interest, besides the deadline."""
+    most_gpus: float = float("inf")
+    """Most GPUs that are of interest, besides `max_gpus`: a plan within them is also one of the wider world's."""
 
     @cached_property
     def workload(self) -> Workload:

@@ -130,7 +130,7 @@ class JobPlans:
     ) -> JobPlan | None:
         if self.progress is not None:
             self.progress(f"{name}: {pool.name if pool else 'rented'}")
-        asked = scenario.replace(deadline_seconds=within_hours * 3600, max_gpus=most_gpus)
+        asked = scenario.replace(deadline_seconds=within_hours * 3600)
         if pool is not None:
             asked = asked.replace(
                 gpu=(pool.gpu,),
@@ -141,7 +141,8 @@ class JobPlans:
                 money=MoneyTerms(download="nothing"),
                 currency=self.portfolio.currency,
             )
-        world = World(asked, self.catalog)
+        # Not another `max_gpus`: all searches of a job share the bounds of its schedules.
+        world = World(asked, self.catalog, most_gpus=most_gpus)
         first = self._first.get(scenario)
         solver = Solver(world, self.seconds, self.workers) if first is None else first.of(world)
         self._first.setdefault(scenario, solver)
