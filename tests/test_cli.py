@@ -16,7 +16,18 @@ from planner.errors import ExitCode
 from planner.report.schema import answer_json_schema
 from planner.scenario.schema import scenario_json_schema
 
-COMMANDS = ("solve", "frontier", "estimate", "validate", "calibrate", "schema", "formulas", "catalog")
+COMMANDS = (
+    "solve",
+    "frontier",
+    "what-if",
+    "compare",
+    "estimate",
+    "validate",
+    "calibrate",
+    "schema",
+    "formulas",
+    "catalog",
+)
 
 
 @pytest.fixture
