@@ -253,7 +253,8 @@ def _print_validation(found: Validation, output: Format, report: Path | None) ->
     else:
         console.print_page(validation_page(found, width=console.page_width()))
     if report:
-        for name, text in accuracy_report(found, load_catalog().speeds, report.name).items():
+        catalog = load_catalog()
+        for name, text in accuracy_report(found, catalog.speeds, catalog.spreads, report.name).items():
             _write_report(report.with_name(name), text)
 
 

@@ -107,6 +107,16 @@ class Stack(SourcedRecord):
     unsharded_gradient_bytes: float = Field(
         default=0, ge=0, description="per parameter of a block, besides the gradients that are being reduced"
     )
+    expandable_segments: bool = Field(
+        default=False, description="it sets expandable_segments:True for PyTorch's allocator"
+    )
+    main_gradients: bool = Field(
+        default=False, description="gradients have buffers from the start, to which every micro-batch adds its own"
+    )
+    gradient_placeholders: bool = Field(
+        default=False,
+        description="one unused gradient for each shape of weight stays, for products that add to buffers",
+    )
     ddp_bucket_copies: float = Field(default=1.0, ge=0, description="copies of the gradients in DDP's buckets")
     keeps_input_gradients: bool = Field(
         default=False, description="block inputs and their gradients live until a frozen base's backward pass ends"

@@ -100,7 +100,7 @@ def estimate(workload: Workload, plan: Plan, *, tariff: Tariff, currency: str, r
     values = term_values(workload, plan)
     phases = memory(workload, plan, values)
     phase, peak_bytes = peak(phases)
-    capacity = plan.gpu.memory_bytes - reserve_bytes
+    capacity, varying = plan.gpu.memory_bytes - reserve_bytes, workload.sample_lengths is not None
     step, parts = step_seconds(workload, plan)
     seconds = job_seconds(workload, plan, step)
     startup = float(evaluate(startup_seconds, workload, plan))
@@ -115,8 +115,8 @@ def estimate(workload: Workload, plan: Plan, *, tariff: Tariff, currency: str, r
         peak_phase=phase,
         peak_bytes=peak_bytes,
         required=required_memory(workload, plan, values),
-        needed=interval(peak_bytes, spread_bytes(phases[phase], plan)),
-        fit_probability=fit_probability(phases, plan, capacity),
+        needed=interval(peak_bytes, spread_bytes(phases[phase], plan, varying)),
+        fit_probability=fit_probability(phases, plan, capacity, varying),
         capacity_bytes=capacity,
         host_memory=host_memory(workload, plan),
         host_capacity_bytes=None if host is None else int(host * plan.gpus_per_node * GIB),

@@ -11,6 +11,11 @@ UNSHARDED = ("none", "ddp")
 """Ways of data parallelism in which every rank keeps all gradients."""
 
 
+def accumulating(stack: Stack, gradient_accumulation: int) -> bool:
+    """Whether all gradients exist, or have room, before a backward pass begins; an array for an array."""
+    return (gradient_accumulation > 1) | stack.main_gradients
+
+
 @formula
 def gradient_bytes(
     workload: Workload,
@@ -71,7 +76,7 @@ def inner_gradient_bytes(
         return everything
     stage = workload.stage_parameters(tensor_parallel, pipeline_parallel, expert_parallel)
     embedding = workload.embedding_parameters / tensor_parallel
-    return everything * (1 - embedding / stage * (gradient_accumulation == 1))
+    return everything * (1 - embedding / stage * (1 - accumulating(stack, gradient_accumulation)))
 
 
 @formula
@@ -110,7 +115,7 @@ def late_gradient_bytes(
     ends = workload.ends_parameters(pipeline_parallel, tensor_parallel)
     block = (stage - ends) / workload.stage_layers(pipeline_parallel)
     missing = everything * block * (1 - last_share(workload)) / stage
-    return inner - missing * (gradient_accumulation == 1)
+    return inner - missing * (1 - accumulating(stack, gradient_accumulation))
 
 
 def last_weights(workload: Workload) -> float:
@@ -126,19 +131,22 @@ def last_share(workload: Workload) -> float:
 
 
 @formula
-def embedding_gradient_bytes(workload: Workload, *, method: str, grad_dtype: str, tensor_parallel: int) -> float:
+def embedding_gradient_bytes(
+    workload: Workload, *, stack: Stack, method: str, base_dtype: str, grad_dtype: str, tensor_parallel: int
+) -> float:
     """Bytes of new gradients when the backward pass ends at the embedding.
 
-    V h x bytes(grad_dtype); where head and embedding are one matrix three times that: the head's gradient, the
-    embedding's own and their sum.
+    V h x bytes(grad_dtype), or bytes(base_dtype) where it is added to a buffer; where head and embedding are one matrix
+    three times that: the head's gradient, the embedding's own and their sum.
     Source: traced steps: the backward pass of a tied model ends with all gradients and two more of the embedding.
     Valid for: full fine-tuning; 0 otherwise.
     Error: 0 against the traced backward passes that peak there.
     """
     if method != "full":
         return 0.0
-    twice = 2 * waiting_gradient_bytes(workload, method, grad_dtype, tensor_parallel)
-    return twice + workload.embedding_parameters * DTYPE_BYTES[grad_dtype] / tensor_parallel
+    dtype = base_dtype if stack.main_gradients else grad_dtype
+    twice = 2 * waiting_gradient_bytes(workload, method, dtype, tensor_parallel)
+    return twice + workload.embedding_parameters * DTYPE_BYTES[dtype] / tensor_parallel
 
 
 def waiting_gradient_bytes(workload: Workload, method: str, grad_dtype: str, tensor_parallel: int) -> float:
@@ -167,13 +175,13 @@ def accumulated_gradient_bytes(
 ) -> float:
     """Bytes of gradients that already exist during a forward pass: all of them from the second micro-batch on.
 
-    `gradient_bytes` if gradient_accumulation > 1, else 0.
+    `gradient_bytes` if gradient_accumulation > 1 or the stack has buffers for them, else 0.
     Source: order of events in a step with accumulated gradients.
     Valid for: all stacks.
     Error: 0 against traced steps.
     """
     everything: float = call(gradient_bytes, workload, locals())
-    return everything * (gradient_accumulation > 1)
+    return everything * accumulating(stack, gradient_accumulation)
 
 
 @formula
@@ -209,4 +217,4 @@ def early_gradient_bytes(
         block = block * last_share(workload)
     early = smaller(everything, everything * (head + block) / stage)
     waiting = waiting_gradient_bytes(workload, method, grad_dtype, tensor_parallel)
-    return early + (everything - early + waiting) * (gradient_accumulation > 1)
+    return early + (everything - early + waiting) * accumulating(stack, gradient_accumulation)

@@ -12,20 +12,26 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from planner.estimator.fragments import fragments
-from planner.estimator.uncertainty import Peak, cached_around, cumulative, interval, spread_bytes, spread_fraction
+from planner.estimator.fragments import Fragments, fragments
+from planner.estimator.uncertainty import (
+    REACH,
+    Peak,
+    cached_around,
+    cumulative,
+    interval,
+    spread_bytes,
+    spread_fraction,
+)
 from planner.estimator.workload import Workload
 
 LEVELS = ("allocated", "reserved", "process")
 """torch.cuda.max_memory_allocated, torch.cuda.max_memory_reserved, and what nvidia-smi shows of a process."""
 ALLOCATOR = ("allocator", "allocator_gradients")
 CONTEXT = "context"
-TYPICAL_DEVIATION = math.sqrt(2)
-"""Standard deviation of a Student t variable with four degrees of freedom, in units of its scale."""
 CACHED = "allocator"
 """What the level `reserved` adds."""
 
-Phases = dict[str, dict[str, int]]
+Phases = Mapping[str, Mapping[str, int]]
 
 
 def largest_phase(phases: Mapping[str, Mapping[str, int]]) -> tuple[str, dict[str, int]]:
@@ -37,26 +43,39 @@ def largest_phase(phases: Mapping[str, Mapping[str, int]]) -> tuple[str, dict[st
     return max(live.items(), key=lambda entry: sum(entry[1].values()))
 
 
-def measured_peaks(workload: Workload, plan: Any, phases: Phases, capacity_bytes: int) -> dict[str, Peak]:
+def measured_peaks(
+    workload: Workload, plan: Any, phases: Phases, capacity_bytes: int, held: Fragments | None = None
+) -> dict[str, Peak]:
     """Level -> the peak that a measurement would show, with its 90% interval.
 
-    Reserved is allocated and what the simulated allocator holds besides, as far as there is room for it.
+    Reserved is allocated and what the simulated allocator holds besides (`held`, if it is known), as far as there is
+    room for it; process is reserved and the context. Errors of tensors, of what is held, and orders of samples have
+    nothing to do with each other: their squares add up. No interval begins below that of a level inside it, and none
+    ends above the capacity.
     """
     _, terms = largest_phase(phases)
-    allocated, spread = sum(terms.values()), spread_bytes(terms, plan)
+    live, spread = sum(terms.values()), spread_bytes(terms, plan)
+    allocated = interval(live, spread)
     context = max(each.get(CONTEXT, 0) for each in phases.values())
-    room = max(0, capacity_bytes - context - allocated)
-    held = fragments(workload, plan)
-    cached = min(room, held.bytes)
-    around = (
-        spread + cached_around(cached, allocated) * plan.stack.spread.cached + held.spread_bytes / TYPICAL_DEVIATION
+    outside = interval(context, context * spread_fraction(plan.stack, plan.method, CONTEXT))
+    held = held or fragments(workload, plan)
+    cached = min(max(0, capacity_bytes - context - live), held.bytes)
+    off = REACH * cached_around(cached, live) * plan.stack.spread.cached
+    reserved = Peak(
+        live + cached,
+        max(allocated.low_bytes, round(live + cached - math.hypot(REACH * spread, off, held.bytes - held.least_bytes))),
+        round(live + cached + math.hypot(REACH * spread, off, held.most_bytes - held.bytes)),
     )
-    outside = around + context * spread_fraction(plan.stack, plan.method, CONTEXT)
     return {
-        "allocated": interval(allocated, spread),
-        "reserved": within(interval(allocated + cached, around), capacity_bytes - context),
-        "process": within(interval(allocated + cached + context, outside), capacity_bytes),
+        "allocated": allocated,
+        "reserved": within(reserved, capacity_bytes - context),
+        "process": within(together(reserved, outside), capacity_bytes),
     }
+
+
+def together(inner: Peak, outside: Peak) -> Peak:
+    """A peak and what lies outside of it, whose errors go together."""
+    return Peak(inner.bytes + outside.bytes, inner.low_bytes + outside.low_bytes, inner.high_bytes + outside.high_bytes)
 
 
 def within(peak: Peak, capacity_bytes: int) -> Peak:
@@ -64,14 +83,14 @@ def within(peak: Peak, capacity_bytes: int) -> Peak:
     return replace(peak, high_bytes=max(peak.bytes, min(peak.high_bytes, capacity_bytes)))
 
 
-def fit_probability(phases: Phases, plan: Any, capacity_bytes: int) -> float:
-    """Probability that every phase fits: that of the phase least likely to."""
-    return min(_fits(terms, plan, capacity_bytes) for terms in phases.values())
+def fit_probability(phases: Phases, plan: Any, capacity_bytes: int, varying: bool = False) -> float:
+    """Probability that every phase fits: that of the phase least likely to; `varying`: samples vary in length."""
+    return min(_fits(terms, plan, capacity_bytes, varying) for terms in phases.values())
 
 
-def _fits(terms: dict[str, int], plan: Any, capacity_bytes: int) -> float:
+def _fits(terms: Mapping[str, int], plan: Any, capacity_bytes: int, varying: bool) -> float:
     room = capacity_bytes - sum(terms.values())
-    spread = spread_bytes(terms, plan)
+    spread = spread_bytes(terms, plan, varying)
     if spread == 0:
         return float(room >= 0)
     return cumulative(room / spread)

@@ -21,6 +21,7 @@ from planner.estimator import (
     host,
     lifecycle,
     optimizers,
+    placeholders,
     states,
     weight_casts,
 )
@@ -42,6 +43,7 @@ _BACKWARD: dict[str, Term] = {
     "block_gradients": block_peak.block_gradient_bytes,
     "dequantised": block_peak.block_dequantised_bytes,
     "logits": buffers.kept_logit_bytes,
+    "gradient_placeholders": placeholders.placeholder_bytes,
     "communication": engines.gather_bytes,
     "allocator": buffers.backward_allocator_bytes,
     "allocator_gradients": engines.engine_allocator_bytes,
@@ -50,6 +52,7 @@ PHASES: dict[str, dict[str, Term]] = {
     "forward": _ALWAYS
     | {
         "gradients": gradients.accumulated_gradient_bytes,
+        "gradient_placeholders": placeholders.last_placeholder_bytes,
         "activations": activations.forward_activation_bytes,
         "temporaries": activations.input_gradient_bytes,
         "logits": buffers.forward_logit_bytes,
@@ -61,6 +64,7 @@ PHASES: dict[str, dict[str, Term]] = {
     "loss": _ALWAYS
     | {
         "gradients": gradients.accumulated_gradient_bytes,
+        "gradient_placeholders": placeholders.last_placeholder_bytes,
         "activations": activations.loss_activation_bytes,
         "logits": buffers.logit_bytes,
         "weight_casts": weight_casts.backward_weight_cast_bytes,
@@ -87,6 +91,7 @@ PHASES: dict[str, dict[str, Term]] = {
     | {
         "gradients": gradients.inner_gradient_bytes,
         "embedding_gradients": gradients.embedding_gradient_bytes,
+        "gradient_placeholders": placeholders.placeholder_bytes,
         "temporaries": activations.embedding_temporary_bytes,
         "logits": buffers.kept_logit_bytes,
         "communication": engines.gather_bytes,
@@ -94,6 +99,7 @@ PHASES: dict[str, dict[str, Term]] = {
     "optimizer": _ALWAYS
     | {
         "gradients": gradients.gradient_bytes,
+        "gradient_placeholders": placeholders.placeholder_bytes,
         "optimizer_temporaries": optimizers.optimizer_temporary_bytes,
         "activations": activations.remaining_activation_bytes,
         "temporaries": activations.input_gradient_bytes,
@@ -109,10 +115,12 @@ PHASES: dict[str, dict[str, Term]] = {
     | {
         "activations": lifecycle.evaluation_activation_bytes,
         "logits": lifecycle.evaluation_logit_bytes,
+        "gradient_placeholders": placeholders.last_placeholder_bytes,
         "weight_casts": weight_casts.weight_cast_bytes,
         "communication": engines.gather_bytes,
     },
-    "saving": _ALWAYS | {"gathered": lifecycle.saved_tensor_bytes},
+    "saving": _ALWAYS
+    | {"gathered": lifecycle.saved_tensor_bytes, "gradient_placeholders": placeholders.last_placeholder_bytes},
 }
 HOST: dict[str, Term] = {
     "offloaded_states": host.offloaded_state_bytes,

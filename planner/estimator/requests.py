@@ -13,7 +13,8 @@ from planner.estimator.allocations import Recording, final_norm, plain_block, re
 from planner.estimator.arrays import ceil_div
 from planner.estimator.formula import evaluate
 from planner.estimator.gradients import gradient_bytes
-from planner.estimator.saved import local_tokens
+from planner.estimator.placeholders import placeholder_weights
+from planner.estimator.saved import blocks, local_tokens
 from planner.estimator.setting import setting
 from planner.estimator.workload import DTYPE_BYTES, Workload
 
@@ -22,6 +23,8 @@ SCALED_LOGIT_FAMILIES = ("cohere", "gemma2", "granite")
 SHARDED = ("zero3", "fsdp", "hsdp")
 FLAT = ("zero1", "zero2")
 FP32 = 4.0
+ATTENTION_TENSORS = 6
+"""Tensors that a block keeps whose attention alone is run again."""
 LOW_SHIFT_FAMILIES = ("qwen",)
 """Families that shift their 16-bit logits and then take the loss. Source: modeling_qwen.py of Qwen."""
 GATHERED_QUANTISED_BYTES = 0.55
@@ -168,6 +171,15 @@ class Requests:
         return [self.ends_gathered * each / together for each in ends if each]
 
     @cached_property
+    def placeholders(self) -> list[float]:
+        """Unused gradients that stay, one for each shape of weight."""
+        plan, architecture = self.plan, self.workload.architecture
+        if not plan.stack.gradient_placeholders or not self.full:
+            return []
+        weights = placeholder_weights(architecture) + [architecture.head.weights] * (plan.pipeline_parallel == 1)
+        return [each * DTYPE_BYTES[plan.base_dtype] / plan.tensor_parallel for each in weights]
+
+    @cached_property
     def head_gradient(self) -> float:
         """The gradient of the output head."""
         head = self.workload.architecture.head.weights / self.plan.tensor_parallel
@@ -255,10 +267,16 @@ class Requests:
         return float(self.element * head) * (wide and self.precision.autocast and self.element < FP32)
 
     @cached_property
-    def selected(self) -> float:
-        """What a selectively checkpointed block keeps beside its input."""
+    def selected(self) -> list[float]:
+        """The tensors that a selectively checkpointed block keeps beside its input."""
+        if self.plan.checkpointing != "selective":
+            return []
+        plan = self.plan
+        if plan.stack.selective == "products":
+            how = plan.stack, self.precision, plan.compute_dtype, plan.attention, self.tokens
+            return blocks(self.workload, *how, plan.mlp_chunks, plan.tensor_parallel).selected_outputs()
         kept = self.total(activation_bytes) / self.flights / self.layers - self.hidden_bytes
-        return max(0.0, kept) * bool(self.plan.checkpointing == "selective")
+        return [max(0.0, kept) / ATTENTION_TENSORS] * ATTENTION_TENSORS
 
     @cached_property
     def flights(self) -> int:

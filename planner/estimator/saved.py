@@ -65,16 +65,22 @@ class Blocks:
         """Bytes that a block keeps under selective checkpointing.
 
         Of every second product: its input, attention's output with one fp32 number per head, and the outputs of the
-        first, third, ... product; norms and element-wise results are made again. Of attention: all but what a fused
-        kernel keeps itself, one such number per head.
+        first, third, ... product; norms and element-wise results are made again. Compiled blocks do not keep the output
+        of the last product, which nothing in the backward pass reads. Of attention: all but what a fused kernel keeps
+        itself, one such number per head.
         """
         architecture = self.setting.architecture
         if self.selective == "attention":
             return self.kept() - self.tokens * FP32_BYTES * architecture.heads / self.tensor_parallel
-        element = DTYPE_BYTES[self.setting.low]
+        return self.kept_input() + sum(self.selected_outputs())
+
+    def selected_outputs(self) -> list[float]:
+        """Bytes of each tensor that a block keeps besides its input if every second product is run again."""
+        architecture, element = self.setting.architecture, DTYPE_BYTES[self.setting.low]
         products = [each.outputs for each in architecture.adapted_matrices("all-linear")]
-        outputs = element * (sum(products[::2]) + architecture.value_dim) + FP32_BYTES * architecture.heads
-        return self.kept_input() + self.tokens * outputs / self.tensor_parallel
+        unread = self.setting.compiled and len(products) % 2
+        kept = [element * each for each in (*products[: len(products) - unread : 2], architecture.value_dim)]
+        return [self.tokens * each / self.tensor_parallel for each in (*kept, FP32_BYTES * architecture.heads)]
 
     def ends(self, checkpointing: str) -> float:
         """Bytes that are kept outside of blocks."""

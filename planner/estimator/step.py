@@ -17,8 +17,6 @@ PLAIN, CHECKPOINTED, NORM = range(3)
 """Programs."""
 ENDS = -1
 """Stands for embedding and head among numbers of blocks."""
-SELECTED_TENSORS = 6
-"""Tensors that a selectively checkpointed block keeps: every second product and attention's output."""
 STATE_TENSORS = {"lion": 1, "sgd": 0}
 """Tensors of state per parameter, where they are not two."""
 
@@ -37,6 +35,7 @@ class Run:
         self.held: list[Block] = []
         self.selected: list[Block] = []
         self.head_casts: list[Block] = []
+        self.placeholders: list[Block] = []
         self.accumulating = False
         self.programs = job.programs
         self.sharded = job.plan.sharding in SHARDED
@@ -101,8 +100,7 @@ class Run:
         blocks = {INPUT: x}
         replay(self.memory, recording.forward, recording.amounts, blocks)
         if program == CHECKPOINTED and self.job.selected:
-            piece = self.job.selected / SELECTED_TENSORS
-            self.selected += [self.take(piece) for _ in range(SELECTED_TENSORS)]
+            self.selected += [self.take(size) for size in self.job.selected]
         kept.append(blocks)
         return blocks.pop(recording.output)
 
@@ -158,6 +156,7 @@ class Run:
         gradient = self._loss_backward(lost) if job.plan.loss == "full" else lost[0]
         self.give(x)
         gradient = self._backward(NORM, gradient, kept.pop())
+        self.placeholders = self.placeholders or [self.take(size) for size in job.placeholders]
         for layer in reversed(range(job.layers)):
             self.gather(layer, layer - 1)
             gradient = self._backward(self._program(layer), gradient, kept.pop())
@@ -210,7 +209,7 @@ class Run:
         blocks[recording.incoming] = gradient
         replay(self.memory, recording.backward, recording.amounts, blocks)
         if program == CHECKPOINTED and self.job.selected:
-            self.give(*[self.selected.pop() for _ in range(SELECTED_TENSORS)])
+            self.give(*[self.selected.pop() for _ in self.job.selected])
         outgoing = blocks.pop(recording.outgoing)
         held = {-event - 1: blocks.pop(-event - 1) for event in recording.held}
         self.held += held.values()

@@ -31,6 +31,7 @@ KINDS = {
     "gradients": "counted",
     "embedding_gradients": "counted",
     "block_gradients": "counted",
+    "gradient_placeholders": "counted",
     "optimizer_temporaries": "counted",
     "staged": "counted",
     "gathered": "counted",
@@ -40,6 +41,13 @@ KINDS = {
 }
 """Term -> kind; every other term is derived from the architecture of the software."""
 DERIVED = "derived"
+GROWING = ("activations", "logits", "recomputation", "temporaries", "dequantised")
+"""Terms that grow with the length of a batch."""
+VARYING_FRACTION = 0.12
+"""By which fraction more of those a limit may have to allow where samples vary in length: longer ones find blocks of
+shorter ones in their way, in which something is still alive. Source: the least limit at which steps of 17 plans, each
+with ten random orders of samples, run on a simulated allocator: 0.46 of these terms above live tensors in the 99th
+percentile, which is 3.75 of this fraction, and 0.10 in the median."""
 
 
 def cumulative(value: float) -> float:
@@ -71,6 +79,10 @@ def quantile(probability: float) -> float:
     return math.copysign(size, probability - 0.5) if size else 0.0
 
 
+REACH = quantile(0.5 + INTERVAL / 2)
+"""From an expected value to the ends of its interval, in units of the spread."""
+
+
 @dataclass(frozen=True)
 class Peak:
     """Bytes of a peak, with the 90% interval."""
@@ -88,9 +100,9 @@ def cached_around(cached: float, allocated: float) -> float:
     return cached + LEAST_CACHED_FRACTION * allocated
 
 
-def spread_fraction(stack: Stack, method: str, term: str) -> float:
-    """By which fraction a term of a plan may be off; 0 for what is counted to the byte."""
-    return stack.spread.fraction(method, KINDS.get(term, DERIVED))
+def spread_fraction(stack: Stack, method: str, term: str, varying: bool = False) -> float:
+    """By which fraction a term of a plan may be off; `varying`: what it needs where samples vary in length."""
+    return stack.spread.fraction(method, KINDS.get(term, DERIVED)) + VARYING_FRACTION * (varying and term in GROWING)
 
 
 def margin_factor(workload: Workload, stack: Stack, method: str, term: str) -> float:
@@ -98,7 +110,8 @@ def margin_factor(workload: Workload, stack: Stack, method: str, term: str) -> f
 
     1 + t(1 - oom_risk) x spread, at least 1.
     """
-    return 1.0 + max(0.0, quantile(1 - workload.oom_risk)) * spread_fraction(stack, method, term)
+    spread = spread_fraction(stack, method, term, workload.sample_lengths is not None)
+    return 1.0 + max(0.0, quantile(1 - workload.oom_risk)) * spread
 
 
 def own_seconds_factor(gpu: Gpu, stack: Stack) -> float:
@@ -123,15 +136,15 @@ def slow_factor(workload: Workload, gpu: Gpu, stack: Stack) -> float:
 
 def speed_reach(gpu: Gpu, stack: Stack) -> float:
     """The factor that leads from an expected speed or duration to both ends of its 90% interval."""
-    return math.exp(quantile(0.5 + INTERVAL / 2) * speed_spread(gpu, stack))
+    return math.exp(REACH * speed_spread(gpu, stack))
 
 
-def spread_bytes(terms: Mapping[str, float], plan: Any) -> float:
+def spread_bytes(terms: Mapping[str, float], plan: Any, varying: bool = False) -> float:
     """Spread of a sum of terms, bytes: the sum of their spreads."""
-    return sum(value * spread_fraction(plan.stack, plan.method, name) for name, value in terms.items())
+    return sum(value * spread_fraction(plan.stack, plan.method, name, varying) for name, value in terms.items())
 
 
 def interval(expected: float, spread: float) -> Peak:
     """A peak with its 90% interval; it is never below zero."""
-    reach = quantile(0.5 + INTERVAL / 2) * spread
+    reach = REACH * spread
     return Peak(round(expected), max(0, round(expected - reach)), round(expected + reach))

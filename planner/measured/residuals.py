@@ -6,6 +6,7 @@ file. Every fraction is the smallest one with which the 90% interval encloses ni
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ import yaml
 
 from planner.catalog import load_catalog
 from planner.catalog.spread import ALLOCATOR_FRACTION, CONTEXT_FRACTION, COUNTED_FRACTION, SpreadGroup, Spreads
-from planner.estimator.uncertainty import DERIVED, INTERVAL, KINDS, cached_around, quantile
+from planner.estimator.uncertainty import DERIVED, INTERVAL, KINDS, REACH, cached_around
 from planner.measured.columns import PEAKS
 from planner.measured.validate import Comparison, validate_files
 from planner.units import GIB
@@ -27,7 +28,6 @@ HEADER = """\
 # gradients; `context`: the CUDA context and communicators; both are set by hand (see planner/catalog/spread.py). The
 # rest is written by `python -m planner.measured.residuals measurements/published/memory.csv`.
 """
-REACH = quantile(0.5 + INTERVAL / 2)
 MOST_OWN_WEIGHT, OTHERS_WEIGHT = 10.0, 5.0
 """Weight that the runs of one source have at most in the fraction of their own stack and method, and weight of all
 other runs in it. Runs of one source share machine, script and habits: many of them are not many independent witnesses,
@@ -50,8 +50,9 @@ class Residual:
 def spread_groups(comparisons: Sequence[Comparison], counted: float, context: float) -> Spreads:
     """The fractions that measured runs ask for; those of `counted` and `context` are given."""
     cached = _cached_fraction(comparisons)
-    fixed = {"counted": counted, "allocator": cached, "context": context}
-    residuals = [each for each in (_residual(run, fixed) for run in _one_per_run(comparisons)) if each is not None]
+    fixed = {"counted": counted, "context": context}
+    runs = _one_per_run(comparisons)
+    residuals = [each for each in (_residual(run, fixed, cached) for run in runs) if each is not None]
     sources = Counter(each.source for each in residuals)
     return Spreads(
         counted=counted,
@@ -75,12 +76,15 @@ def _one_per_run(comparisons: Iterable[Comparison]) -> list[Comparison]:
     return list(first.values())
 
 
-def _residual(comparison: Comparison, fixed: Mapping[str, float]) -> Residual | None:
+def _residual(comparison: Comparison, fixed: Mapping[str, float], cached: float) -> Residual | None:
     """By which fraction the derived terms must be off, beyond what the other terms allow; None if there is little."""
     sizes: Counter[str] = Counter()
     for name, size in comparison.peak_terms[1].items():
         sizes[KINDS.get(name, DERIVED)] += size
     missing = abs(comparison.predicted.value - comparison.measured) * GIB / REACH
+    held = sizes.pop("allocator", 0)
+    if held:
+        missing = math.sqrt(max(0.0, missing**2 - (cached * cached_around(held, sizes.total())) ** 2))
     missing -= sum(fraction * sizes[kind] for kind, fraction in fixed.items())
     row = comparison.row
     if sizes[DERIVED] < LEAST_SHARE * sizes.total():

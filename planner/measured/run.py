@@ -81,16 +81,26 @@ def _check(row: MeasuredRow) -> None:
 
 
 def _gpu(row: MeasuredRow, catalog: Catalog) -> Gpu:
-    """The GPU; what it has no units for is taken to run as slowly as fp32."""
+    """The GPU; what it has no units for is taken to run as slowly as fp32, and notes may name another memory."""
     try:
         gpu = catalog.gpu(row.gpu)
     except LookupError as error:
         raise InexpressibleError(f"the GPU {row.gpu} is not in the catalog") from error
+    if variant := re.search(r"variant with (\d+) GB", row.notes):
+        gpu = _with_memory(gpu, int(variant.group(1)))
     if "no NVLink" in row.interconnect and gpu.link == "bridge":
         gpu = gpu.model_copy(update={"link": "none", "nvlink_gbs": None})
     if gpu.peak_flops(row.compute_dtype) is None:
         return gpu.model_copy(update={f"{row.compute_dtype}_tflops": gpu.fp32_tflops})
     return gpu
+
+
+def _with_memory(gpu: Gpu, nominal_gib: int) -> Gpu:
+    """A variant of a GPU with another nominal memory, of which the same share can be used."""
+    share = nominal_gib / gpu.memory_nominal_gib
+    usable = None if gpu.usable_mib is None else int(gpu.usable_mib * share)
+    changes = {"memory_nominal_gib": nominal_gib, "memory_mib": int(gpu.memory_mib * share), "usable_mib": usable}
+    return gpu.model_copy(update=changes)
 
 
 def _stack(row: MeasuredRow, catalog: Catalog, architecture: Architecture) -> Stack:

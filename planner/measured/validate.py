@@ -11,7 +11,7 @@ from planner.catalog import Architecture, Catalog
 from planner.errors import InputError, Problem
 from planner.estimator.cost import Tariff
 from planner.estimator.estimate import estimate
-from planner.estimator.fragments import varying_fragment_bytes
+from planner.estimator.fragments import Fragments, fragments, varying_fragment_bytes
 from planner.estimator.levels import CACHED, CONTEXT, largest_phase, measured_peaks
 from planner.estimator.workload import Workload
 from planner.measured.architectures import NO_FILE, Architectures, read_architectures
@@ -58,6 +58,8 @@ class Prediction:
     """Resource -> term -> seconds."""
     workload: Workload | None = None
     plan: Any = None
+    held: Fragments | None = None
+    """What the allocator holds beyond tensors."""
 
     @property
     def varying_bytes(self) -> int | None:
@@ -162,7 +164,8 @@ def predict(row: MeasuredRow, catalog: Catalog, architectures: Mapping[str, Arch
     workload, plan = measured_plan(row, catalog, architectures)
     found = estimate(workload, plan, tariff=Tariff(plan.offer.price_per_gpu_hour), currency=CURRENCY)
     speed = found.tokens_per_second / plan.gpus
-    by_level = measured_peaks(workload, plan, found.memory, plan.gpu.memory_bytes)
+    held = fragments(workload, plan)
+    by_level = measured_peaks(workload, plan, found.memory, plan.gpu.memory_bytes, held)
     peaks = {
         quantity: Interval(*(size / GIB for size in (peak.bytes, peak.low_bytes, peak.high_bytes)))
         for quantity, peak in ((quantity, by_level[level]) for quantity, level in LEVELS.items())
@@ -179,6 +182,7 @@ def predict(row: MeasuredRow, catalog: Catalog, architectures: Mapping[str, Arch
         step=found.step_parts,
         workload=workload,
         plan=plan,
+        held=held,
     )
 
 

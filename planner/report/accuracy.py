@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from planner.catalog.speed import Speeds
+from planner.catalog.spread import Spreads
 from planner.estimator.levels import CACHED
 from planner.measured.batches import OTHERWISE, assumed_batch
 from planner.measured.columns import PEAKS, SPEED
@@ -23,6 +24,7 @@ from planner.measured.summary import (
 from planner.measured.validate import Comparison, Run, Validation
 from planner.report import measured_words as words
 from planner.report.accuracy_figures import figures_section, left_out_section
+from planner.report.accuracy_memory import intervals_section, memory_figures_section
 from planner.report.markdown import escaped, table
 from planner.report.scatter import scatter_svg
 from planner.units import GIB
@@ -47,14 +49,15 @@ DOUBTS = {
 """Why a measured value that is listed as assumed is doubtful, and which notes say more of it."""
 
 
-def accuracy_report(validation: Validation, speeds: Speeds, name: str) -> dict[str, str]:
+def accuracy_report(validation: Validation, speeds: Speeds, spreads: Spreads, name: str) -> dict[str, str]:
     """File name -> text: the page, called `name`, and beside it one plot for each measured quantity.
 
-    `speeds` are the figures of the time model. The same validation always gives the same texts.
+    `speeds` and `spreads` are the figures of the models of time and of uncertainty. The same validation always gives
+    the same texts.
     """
     plots = {quantity: f"{Path(name).stem}-{slug}.svg" for quantity, slug in SLUGS.items()}
     drawn = {plots[quantity]: text for quantity, text in accuracy_plots(validation).items()}
-    return {name: accuracy_markdown(validation, speeds, plots), **drawn}
+    return {name: accuracy_markdown(validation, speeds, spreads, plots), **drawn}
 
 
 def accuracy_plots(validation: Validation) -> dict[str, str]:
@@ -71,7 +74,7 @@ def accuracy_plots(validation: Validation) -> dict[str, str]:
     return found
 
 
-def accuracy_markdown(validation: Validation, speeds: Speeds, plots: Mapping[str, str]) -> str:
+def accuracy_markdown(validation: Validation, speeds: Speeds, spreads: Spreads, plots: Mapping[str, str]) -> str:
     """The page; `plots` are the files of plots by quantity."""
     lines = _method(validation)
     measured = quantity_errors(validation)
@@ -80,10 +83,13 @@ def accuracy_markdown(validation: Validation, speeds: Speeds, plots: Mapping[str
         if each.quantity == SPEED:
             lines += left_out_section(speeds)
     lines += _verdict_section(validation.verdicts)
+    lines += intervals_section(validation, spreads)
     for title, comparisons in words.worst_by_kind(validation).items():
         lines += _worst_section(title, comparisons, validation)
     lines += _doubt_section(validation)
     lines += _skipped_section(validation)
+    if any(each.quantity in PEAKS for each in measured):
+        lines += memory_figures_section(spreads)
     if any(each.quantity == SPEED for each in measured):
         lines += figures_section(speeds)
     return "\n".join(lines).rstrip() + "\n"

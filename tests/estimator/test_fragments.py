@@ -12,8 +12,8 @@ from toy import MODEL, PLAN, STACK, job, on_four_gpus
 
 from planner.catalog.architecture import Architecture
 from planner.catalog.lengths import SampleLengths
-from planner.estimator.allocator import MIB, CachingAllocator
-from planner.estimator.fragments import fragment_bytes, fragments, simulate
+from planner.estimator.allocator import MIB, CachingAllocator, ExpandableAllocator
+from planner.estimator.fragments import allocator, fragment_bytes, fragments, simulate
 from planner.estimator.lengths import growing_lengths
 from planner.estimator.requests import Requests
 from planner.estimator.shifted_loss import shifted_loss, shifted_loss_backward
@@ -51,13 +51,13 @@ def test_batches_grow_up_to_the_longest(order: int) -> None:
 def test_orders_of_samples_spread_what_is_held() -> None:
     """Samples of one length have no spread, samples cut to one length hold as much, others more."""
     same = fragments(job(sequence_length=8192), plan())
-    assert same.spread_bytes == 0
-    assert same.bytes == fragment_bytes(job(sequence_length=8192), plan())
+    assert same.least_bytes == same.bytes == same.most_bytes == fragment_bytes(job(sequence_length=8192), plan())
     many = fragments(job(sequence_length=8192, sample_lengths=NEWS), plan())
     assert many.bytes > same.bytes
-    assert many.spread_bytes > 0
+    assert many.least_bytes < many.bytes < many.most_bytes
     alike = SampleLengths(mean_tokens=20_000, deviation_tokens=1)
-    assert fragments(job(sequence_length=8192, sample_lengths=alike), plan()).spread_bytes == 0
+    unspread = fragments(job(sequence_length=8192, sample_lengths=alike), plan())
+    assert unspread.least_bytes == unspread.most_bytes
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -93,3 +93,22 @@ def test_wrapped_blocks_leave_pieces() -> None:
     )
     assert offloaded.memory.live < wrapped.memory.live
     assert simulate(wrapped.job, CachingAllocator()).peak_live > wrapped.memory.live
+
+
+def test_stacks_may_set_expandable_segments() -> None:
+    """A plan is simulated on the allocator that its stack sets up."""
+    expandable = plan(stack=STACK.model_copy(update={"expandable_segments": True}))
+    assert type(allocator(plan())) is CachingAllocator
+    assert type(allocator(expandable)) is ExpandableAllocator
+    assert fragment_bytes(job(sequence_length=2048), expandable) != fragment_bytes(job(sequence_length=2048), plan())
+
+
+def test_unused_gradients_stay() -> None:
+    """One block each for qkv, output, gate and up, down, and the head, made in the first backward pass."""
+    buffered = plan(stack=STACK.model_copy(update={"gradient_placeholders": True}))
+    run = Run(Requests(job(sequence_length=2048), buffered), CachingAllocator())
+    run.step()
+    first = [block.address for block in run.placeholders]
+    run.step()
+    assert len(first) == 5
+    assert [block.address for block in run.placeholders] == first

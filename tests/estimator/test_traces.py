@@ -23,7 +23,7 @@ from planner.units import MIB
 
 PEAK_FRACTION, PEAK_BYTES = 0.005, 64 * MIB
 """Every peak is right to this fraction, or to these bytes if they are more."""
-TERM_FRACTION, TERM_BYTES = 0.02, 16 * MIB
+TERM_FRACTION, TERM_BYTES = 0.02, 6 * MIB
 """The same for every term of a peak."""
 ROWS = dict(zip(FILES, (250, 259), strict=True))
 
@@ -51,7 +51,7 @@ def test_typical_peaks(file: str) -> None:
 
 @pytest.mark.parametrize("file", FILES)
 def test_terms_of_peaks(file: str) -> None:
-    """Every term of every peak is within 2% or 16 MiB."""
+    """Every term of every peak is within 2% or 6 MiB."""
     for step in traced_steps(file):
         for name, (error, traced) in step.term_errors().items():
             assert abs(error) <= max(TERM_BYTES, TERM_FRACTION * traced), (name, error, step.row)

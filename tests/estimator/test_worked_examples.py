@@ -76,6 +76,9 @@ FINAL = 516
 # With 2,048 tokens a block needs most when the product of gate and up is differentiated: down's input (192) is free.
 LONG = job(sequence_length=1024)
 ALONE = STACK.model_copy(update={"shardings": STACK.shardings[:1]})
+BUFFERED = STACK.model_copy(update={"main_gradients": True, "gradient_placeholders": True})
+BUFFERS = {"stack": BUFFERED, "grad_dtype": "fp32"}
+COMPILED = {"stack": STACK.model_copy(update={"compiled": True})}
 GRAPH_KEPT = {"stack": STACK.model_copy(update={"keeps_graph": True})}
 OLD_KBIT = QLORA | {"stack": STACK.model_copy(update={"kbit_keeps_inputs": True, "keeps_graph": True})}
 KEEPS_LOGITS = {"stack": STACK.model_copy(update={"keeps_logits": True})}
@@ -123,6 +126,16 @@ EXAMPLES = (
     Example("embedding_gradient_bytes", {}, 3 * 2 * 64_000, job(TIED)),
     Example("late_gradient_bytes", {"gradient_accumulation": 2}, 2 * (P - 64_000) + 2 * 64_000, job(TIED)),
     Example("accumulated_gradient_bytes", {}, 0),
+    # With buffers all gradients have room from the start; the embedding's own is in the dtype of the weights.
+    Example("accumulated_gradient_bytes", BUFFERS, 4 * P),
+    Example("late_gradient_bytes", BUFFERS, 4 * P),
+    Example("embedding_gradient_bytes", BUFFERS, 2 * 64_000),
+    # One unused gradient each for q, k and v together (64 x 128), the output (64 x 64), gate and up (64 x 192), down.
+    Example("placeholder_bytes", {}, 0),
+    Example("placeholder_bytes", BUFFERS, 2 * (30_720 + 64_000)),
+    Example("placeholder_bytes", BUFFERS | {"pipeline_parallel": 2, "tensor_parallel": 2}, 30_720),
+    Example("placeholder_bytes", BUFFERS | LORA, 0),
+    Example("last_placeholder_bytes", BUFFERS | {"tensor_parallel": 2}, 30_720 + 64_000),
     Example("accumulated_gradient_bytes", {"gradient_accumulation": 2}, 2 * P),
     # The head and a fifth of the last block; all of it, a quarter of all blocks, where gradients are sharded.
     Example("early_gradient_bytes", {}, 2 * (64_000 + (P - 128_000) / 4 / 5)),
@@ -134,6 +147,8 @@ EXAMPLES = (
     # v, gate and down, attention's output and one fp32 per head.
     Example("activation_bytes", CHECKPOINTED | {"offload": "activations"}, 16 * (2 * 128 + FINAL)),
     Example("activation_bytes", CHECKPOINTED | {"checkpointing": "selective"}, 16 * (4 * (128 + 640 + 16) + FINAL)),
+    # Compiled, not that of down, 64 x 2, which no gradient needs.
+    Example("activation_bytes", SELECTIVE | COMPILED, 16 * (4 * (128 + 640 - 128 + 16) + FINAL)),
     # A tiled MLP does not keep gate, up and their product (576) and down's input (192).
     Example("activation_bytes", {"mlp_chunks": 2}, 16 * (4 * (BLOCK - 576 - 192) + FINAL)),
     # Two micro-batches are on their way through two stages of two blocks.

@@ -18,12 +18,12 @@ BANDS = {
     ("peak_allocated_gib", "torchtune"): (0.03, 0.12),
     ("peak_allocated_gib", "fsdp_qlora-3090"): (0.012, 0.02),
     ("peak_allocated_gib", "fitcheck"): (0.010, 0.030),
-    ("peak_allocated_gib", "simumax"): (0.052, 0.085),
+    ("peak_allocated_gib", "simumax"): (0.005, 0.012),
     ("peak_reserved_gib", "ms-swift-v1"): (0.039, 0.13),
     ("peak_reserved_gib", "fsdp_qlora-3090"): (0.070, 0.18),
     ("peak_reserved_gib", "fitcheck"): (0.042, 0.10),
-    ("peak_reserved_gib", "torchtitan"): (0.065, 0.095),
-    ("peak_reserved_gib", "simumax"): (0.090, 0.12),
+    ("peak_reserved_gib", "torchtitan"): (0.022, 0.032),
+    ("peak_reserved_gib", "simumax"): (0.027, 0.066),
     ("peak_process_gib", "fms-acceleration"): (0.055, 0.21),
     ("peak_process_gib", "fitcheck"): (0.042, 0.10),
     (SPEED, "fsdp_qlora-3090"): (0.046, 0.18),
@@ -76,7 +76,7 @@ def test_intervals_hold_what_they_promise(quantity: str) -> None:
     """About nine of ten measured values lie in their 90% interval."""
     inside = errors_of(comparisons(quantity)).inside
     assert inside is not None
-    assert 0.85 <= inside <= 0.98
+    assert 0.85 <= inside <= 0.95
 
 
 def test_speeds_of_all_sources() -> None:

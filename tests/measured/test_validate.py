@@ -13,6 +13,7 @@ from rich.cells import cell_len
 
 from planner.catalog import Architecture, Catalog, load_catalog
 from planner.errors import InputError
+from planner.measured.left_out import left_out
 from planner.measured.row import MeasuredRow
 from planner.measured.run import InexpressibleError
 from planner.measured.summary import (
@@ -43,7 +44,7 @@ def predict(row: MeasuredRow, catalog: Catalog, models: Mapping[str, Architectur
 
 def accuracy_page(validation: Validation) -> str:
     """The Markdown page."""
-    return accuracy_report(validation, CATALOG.speeds, "page.md")["page.md"]
+    return accuracy_report(validation, CATALOG.speeds, CATALOG.spreads, "page.md")["page.md"]
 
 
 def validated(*paths: Path, architectures: Path | None = None) -> Validation:
@@ -266,3 +267,21 @@ def test_the_markdown_page_explains_and_escapes(mixed: Validation) -> None:
 def test_nothing_measured_is_no_failure(tmp_path: Path, shown: Callable[[Validation], object]) -> None:
     """A file with a header and no rows gives an empty comparison."""
     assert shown(validated(write_runs(tmp_path / "runs.csv")))
+
+
+def test_a_variant_of_a_gpu_has_the_memory_that_the_notes_name(tmp_path: Path) -> None:
+    """The same share of it can be used."""
+    notes = "a variant with 96 GB of memory"
+    file = write_runs(tmp_path / "runs.csv", {"gpu": "H100 SXM"}, {"gpu": "H100 SXM", "notes": notes})
+    usual, larger = (run.prediction.plan.gpu.memory_bytes for run in validate_files([file], CATALOG).runs)
+    assert larger == pytest.approx(usual * 96 / 80, rel=1e-4)
+
+
+def test_one_source_alone_has_nobody_to_judge_it(tmp_path: Path) -> None:
+    """Two sources judge each other; a prediction that states no plan is left alone."""
+    runs = write_runs(tmp_path / "runs.csv", {}, {"source": "elsewhere"})
+    both = validate_files([runs], CATALOG)
+    judged = left_out(both, CATALOG.spreads)
+    assert [(each.source, each.rows["peak_allocated_gib"]) for each in judged] == [("somewhere", 1), ("elsewhere", 1)]
+    assert left_out(validate_files([write_runs(tmp_path / "one.csv", {})], CATALOG), CATALOG.spreads) == []
+    assert left_out(validate_files([runs], CATALOG, predictor=predict_by_batch), CATALOG.spreads) == []
