@@ -79,9 +79,10 @@ class Solver:
         return max(0.0, self.seconds - (time.monotonic() - self.started))
 
     def of(self, world: World) -> Solver:
-        """A solver of a related scenario that shares this one's time limit and the bounds known so far."""
+        """A solver of a related scenario that shares this one's time limit, and the bounds of the same job."""
         other = Solver(world, self.left(), self.workers, self.progress)
-        other.known_bounds = self.known_bounds
+        if world.workload == self.world.workload:
+            other.known_bounds = self.known_bounds
         return other
 
     def report(self, text: str) -> None:
