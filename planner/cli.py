@@ -23,6 +23,7 @@ from planner.commands.options import (
     known_catalog,
 )
 from planner.commands.schemas import Described
+from planner.commands.sensitivity import sensitivity
 from planner.commands.what_if import compare, what_if
 from planner.errors import ExitCode, InputError, Problem
 
@@ -146,6 +147,9 @@ def frontier(
     raise typer.Exit(code)
 
 
+app.command(help=help_texts.SENSITIVITY, short_help="Find what would change the plan.", no_args_is_help=True)(
+    sensitivity
+)
 app.command("what-if", help=help_texts.WHAT_IF, short_help="Change keys of a scenario.", no_args_is_help=True)(what_if)
 app.command(help=help_texts.COMPARE, short_help="Put answers side by side.", no_args_is_help=True)(compare)
 
@@ -303,7 +307,7 @@ def schema(
         typer.Argument(
             metavar="[WHAT]",
             show_choices=False,
-            help="scenario, answer, portfolio, frontier, comparison, estimate, validation or calibration.",
+            help="scenario, answer, portfolio, frontier, sensitivity, comparison, estimate, validation or calibration.",
         ),
     ] = Described.scenario,
 ) -> None:

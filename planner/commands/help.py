@@ -9,6 +9,7 @@ PROGRAM = """The cheapest way to train a model that really fits and finishes in 
   planner solve scenario.yaml --format json
   planner solve portfolio.yaml           rent or buy: many jobs over many months
   planner frontier scenario.yaml         what less time costs: cost against hours
+  planner sensitivity scenario.yaml      what would change the plan: limits, prices, memory
   planner what-if scenario.yaml --set limits.deadline=24h
   planner compare a.yaml b.yaml          answers side by side
   planner estimate plan.yaml             what a plan of your own needs, takes and costs
@@ -60,6 +61,28 @@ What --format json prints is described by `planner schema frontier`.
 \b
 Exit code:
   0  points (their proof says whether they are all that was asked for)
+  2  bad input
+  3  proved that no plan exists
+  4  undecided in the time given
+"""
+SENSITIVITY = """Find what would change the best plan of a scenario FILE, and what that is worth.
+
+Of every limit (deadline, budget, number of GPUs, GPU memory, accepted risk): what one more saves, from which values on
+another plan is the best, and with how little a plan is left. Of every price that the plan pays, and of the offers that
+come next: where the plan changes. Then the largest micro-batch and the longest sequence that fit with every other
+decision as it is. Each threshold is proved, in steps of a thousandth. Portfolios say such things in `planner solve`.
+
+\b
+Examples:
+  planner sensitivity scenario.yaml
+  planner sensitivity scenario.yaml --format json > sensitivity.json
+  planner sensitivity scenario.yaml --time-limit 60
+
+What --format json prints is described by `planner schema sensitivity`.
+
+\b
+Exit code:
+  0  a plan, and what would change it (its proof says whether that is all)
   2  bad input
   3  proved that no plan exists
   4  undecided in the time given
@@ -180,6 +203,7 @@ Examples:
   planner schema answer
   planner schema portfolio
   planner schema frontier
+  planner schema sensitivity
   planner schema comparison
   planner schema estimate
   planner schema validation

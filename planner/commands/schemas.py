@@ -14,6 +14,7 @@ class Described(StrEnum):
     scenario = "scenario"
     answer = "answer"
     frontier = "frontier"
+    sensitivity = "sensitivity"
     comparison = "comparison"
     portfolio = "portfolio"
     estimate = "estimate"
@@ -25,6 +26,7 @@ MODULES = {
     Described.scenario: "planner.scenario.schema",
     Described.answer: "planner.report.schema",
     Described.frontier: "planner.report.frontier_schema",
+    Described.sensitivity: "planner.report.sensitivity.schema",
     Described.comparison: "planner.report.comparison.schema",
     Described.portfolio: "planner.report.portfolio.schema",
     Described.estimate: "planner.report.schema",

@@ -51,6 +51,8 @@ class LimitEffect:
     """The best plan with one unit more; None if there is no limit, or nothing better."""
     searched: float | None = None
     """The loosest value that was looked at; None if that is no limit at all."""
+    floor: float | None = None
+    """The tightest value that was looked at; None if all were."""
     proved: bool = True
 
     @property

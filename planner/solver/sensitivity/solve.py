@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from planner.solver.search import Proof
 from planner.solver.sensitivity.answer import LimitEffect, PriceEffect, Sensitivity
+from planner.solver.sensitivity.limits import Budget, Deadline, GpuMemory, Gpus, Limit, OomRisk
 from planner.solver.sensitivity.prices import price_effects
 from planner.solver.sensitivity.reach import reaches
 from planner.solver.sensitivity.search import Searches
-from planner.solver.sensitivity.staircase import Budget, Deadline, GpuMemory, Gpus, Limit, OomRisk, limit_effect
+from planner.solver.sensitivity.staircase import limit_effect
 from planner.solver.session import Progress, Solver
 from planner.solver.solve import solve
 from planner.solver.world import World
