@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import Ask, Oracle
+from oracle import Oracle
 from worlds import catalog, oracles, scenarios, sized, trials
 
 from planner.catalog import load_catalog
@@ -53,7 +55,7 @@ def needs_of(kind: type[Limit], known: list[Oracle], scenario: Scenario) -> Plan
         plans, ask = oracle.plans, oracle.ask
         slower = np.array([ask.slower(names["stack"]) for names in plans.names] or [1.0])
         counted = plans.seconds * (slower[plans.which] if len(plans) else 1.0)
-        budget = math.inf if scenario.limits.budget is None else ask.budget
+        budget = World(scenario, ask.catalog).budget
         deadline = scenario.limits.deadline_seconds or math.inf
         lacking = plans.peak_bytes - ask.capacity_bytes
         used = {Deadline: counted, Budget: plans.cost, Gpus: plans.numbers["gpus"], GpuMemory: lacking}
@@ -81,24 +83,33 @@ def assert_staircase(effect: LimitEffect, plans: Plans, amount: Callable[[Any], 
     loosest = math.inf if effect.searched is None else effect.searched
     for value in grid[grid <= loosest][:: max(1, len(grid) // 400)]:
         if value <= effect.least - abs(effect.least) * TOLERANCE - slack:
-            assert best_at(plans, value) == math.inf, "a plan with less than the least"
+            assert best_at(plans, value) == math.inf, told(effect, value, (best_at(plans, value), math.inf))
         for place, level in enumerate(levels):
             following = levels[place + 1].at if place + 1 < len(levels) else math.inf
             if place + 1 == len(levels) and effect.current is None:
                 following = level.at
             left_out = (effect.gap_tighter and place == 0) or (effect.gap_looser and place == len(levels) - 2)
             if level.at * (1 + 1e-9) + slack <= value:
-                assert best_at(plans, value) <= amount(level.candidate) + nearly(amount(level.candidate))
+                known = best_at(plans, value), amount(level.candidate)
+                assert known[0] <= known[1] + nearly(known[1]), told(effect, value, known)
             inside = level.at <= value < following - abs(following) * TOLERANCE - slack
             if inside and not left_out and following < math.inf:
-                assert best_at(plans, value) >= amount(level.candidate) - nearly(amount(level.candidate))
+                known = best_at(plans, value), amount(level.candidate)
+                assert known[0] >= known[1] - nearly(known[1]), told(effect, value, known)
+
+
+def told(effect: LimitEffect, value: float, known: tuple[float, float]) -> str:
+    """A failure in a line."""
+    levels = [(each.at, float(each.candidate.estimate.cost), each.candidate.estimate.seconds) for each in effect.levels]
+    gaps = effect.gap_tighter, effect.gap_looser
+    return f"{effect.limit} {value}: {known[0]} of all plans, {known[1]} told; {levels}, left out {gaps}"
 
 
 def assert_laws(effect: LimitEffect, amount: Callable[[Any], float]) -> None:
     """With more of a limit, nothing gets worse; what is told is proved, and each level better than the one before."""
     assert effect.proved
     levels = effect.levels
-    for tighter, looser in zip(levels, levels[1:], strict=False):
+    for tighter, looser in pairwise(levels):
         assert tighter.at < looser.at
         assert amount(looser.candidate) < amount(tighter.candidate)
     if effect.current is not None:
@@ -123,7 +134,7 @@ def limited(scenario: Scenario, known: list[Oracle], rank: float) -> Scenario:
 KINDS = (Deadline, Budget, Gpus, GpuMemory)
 
 
-@sized(8, 150)
+@sized(5, 150)
 def test_thresholds_are_those_of_all_plans(count: int) -> None:
     """Deadline, budget, GPUs and memory of random worlds, whatever is minimised."""
     checked = dict.fromkeys(KINDS, 0)
@@ -158,7 +169,7 @@ def test_thresholds_are_those_of_all_plans(count: int) -> None:
     assert all(checked.values()), checked
 
 
-@sized(6, 100)
+@sized(4, 100)
 def test_prices_change_the_plan_where_all_plans_say_so(count: int) -> None:
     """Just before a threshold nothing is better than the plan, just beyond something is."""
     changes = []
@@ -263,6 +274,7 @@ def test_risks_are_those_of_solving_anew(risk: float) -> None:
     assert searches.amount(again) == pytest.approx(searches.amount(reached[-1].candidate), rel=TOLERANCE)
 
 
+@cache
 def risks() -> tuple[World, LimitEffect, Searches]:
     """QLoRA on 24 GB: a plan that is near to the memory's end."""
     scenario = read_scenario(ROOT / "scenarios" / "7b-qlora-4090.yaml", catalog=load_catalog())
@@ -283,7 +295,8 @@ def test_reaches_end_at_the_next_value(name: str, answer_of: Callable[[str], Any
     for value, fits in ((micro.most, True), (micro.most + 1, False)):
         grown = world.relaxed(global_batch=value * ranks)
         assert grown.estimate(replace(best.plan, micro_batch=value)).fits == fits
-    for value, fits in ((sequence.most, True), (sequence.most + 1, False)):
+    unit = 2 * best.plan.context_parallel if best.plan.context_parallel > 1 else 1
+    for value, fits in ((sequence.most, True), (sequence.most + unit, False)):
         assert world.relaxed(sequence_length=value).estimate(best.plan).fits == fits
     assert (micro.limit, sequence.limit) == ("gpu_memory", "gpu_memory")
     assert micro.of_batch is not None
@@ -295,7 +308,7 @@ def test_a_rule_can_end_a_sequence(answer_of: Callable[[str], Any]) -> None:
     """Learned positions end before the memory does."""
     answer = answer_of("7b-qlora-4090")
     job = answer.world.scenario.job
-    learned = replace(job.architecture, position="learned", max_positions=2050)
+    learned = job.architecture.model_copy(update={"position": "learned", "max_positions": 2050})
     world = answer.world.relaxed(architecture=learned)
     best = solve(world, explain=False).best
     assert best is not None
@@ -324,33 +337,24 @@ def test_everything_of_a_shipped_scenario() -> None:
 
 def test_one_more_gib_is_the_plan_with_a_gib_more() -> None:
     """As if every GPU had it."""
-    scenario = read_scenario(ROOT / "scenarios" / "8b-whole-bill.yaml", catalog=catalog())
-    world = World(scenario.replace(stack=("hf-trainer",), gpu_memory_reserve_bytes=17 * GIB), catalog())
+    scenario = read_scenario(ROOT / "scenarios" / "7b-qlora-4090.yaml", catalog=catalog())
+    reserve = 5 * GIB // 2
+    world = World(scenario.replace(gpu_memory_reserve_bytes=reserve), catalog())
     best = solve(world, explain=False).best
     assert best is not None
     searches = Searches(Solver(world, 600.0))
     effect = limit_effect(GpuMemory(searches), best)
-    again = solve(world.relaxed(gpu_memory_reserve_bytes=16 * GIB), explain=False).best
+    again = solve(world.relaxed(gpu_memory_reserve_bytes=reserve - GIB), explain=False).best
     assert again is not None
-    worth = 0.0 if effect.one_more is None else searches.amount(best) - searches.amount(effect.one_more)
+    assert effect.one_more is not None
+    worth = searches.amount(best) - searches.amount(effect.one_more)
+    assert worth > 0
     assert worth == pytest.approx(searches.amount(best) - searches.amount(again), abs=nearly(searches.amount(best)))
 
 
 def test_without_time_nothing_is_claimed() -> None:
-    """No plan; or a plan, and what there was no time for."""
+    """Neither a plan nor what would change it."""
     scenario = read_scenario(ROOT / "scenarios" / "8b-whole-bill.yaml", catalog=catalog())
-    world = World(scenario, catalog())
+    world = World(scenario.replace(stack=("hf-trainer",)), catalog())
     none = sensitivity(world, seconds=0.0)
     assert (none.answer.status, none.limits, none.reaches) == ("unknown", (), ())
-    impossible = sensitivity(world.relaxed(budget=Money(Decimal("0.01"), "EUR")))
-    assert impossible.answer.conflict is not None
-
-
-def test_what_there_was_no_time_for_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the plan is found, the clock stops the rest."""
-    scenario = read_scenario(ROOT / "scenarios" / "7b-qlora-4090.yaml", catalog=catalog())
-    world = World(scenario.replace(stack=("hf-trainer",)), catalog())
-    monkeypatch.setattr("planner.solver.sensitivity.solve.Solver.left", lambda _: 0.0)
-    answer = solve(World(world.scenario, catalog()), explain=False)
-    monkeypatch.setattr("planner.solver.sensitivity.solve.solve", lambda *_, **__: replace(answer, status="optimal"))
-    assert answer.best is None or answer.status == "unknown"

@@ -61,10 +61,9 @@ def _tighter(limit: Facts, objective: str, currency: str) -> str:
     parts = [_needed(limit, currency)]
     if levels:
         verb, more = ("costs", "more") if objective == "cost" else ("takes", "longer")
-        steps = [
-            f"{_amount(-each['gain'], objective, currency)} {more} (down to {_short_value(limit, each['at'], currency)})"
-            for each in levels
-        ]
+        worse = [_amount(-each["gain"], objective, currency) for each in levels]
+        reached = [_short_value(limit, each["at"], currency) for each in levels]
+        steps = [f"{loss} {more} (down to {at})" for loss, at in zip(worse, reached, strict=True)]
         parts.append(f"with less it {verb} {_with_gap(steps, left_out=limit['tighter_left_out'])}")
     return f"{'; '.join([*parts, *([end] if end else [])])}."
 

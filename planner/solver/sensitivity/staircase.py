@@ -65,7 +65,7 @@ def _looser(limit: Limit, chosen: Candidate) -> tuple[tuple[Level, ...], bool]:
     else:
         return tuple(levels), False
     last = _loosest(limit)
-    if last is None or last.at <= levels[-1].at:
+    if last is None or last.at <= levels[-1].at or not _is_better(limit, last.candidate, levels[-1].candidate):
         return tuple(levels), False
     following = limit.least(limit.searches.amount(levels[-1].candidate) - limit.searches.step(levels[-1].candidate))
     return (*levels, last), following is None or following.at < last.at
@@ -75,7 +75,8 @@ def _rising(limit: Limit, candidate: Candidate) -> Iterator[Level]:
     """Each next level with more of the limit."""
     searches = limit.searches
     while (level := limit.least(searches.amount(candidate) - searches.step(candidate))) is not None:
-        candidate = searches.best(limit.at(level.at)) or level.candidate
+        found = [each for each in (searches.best(limit.at(level.at)), level.candidate) if each is not None]
+        candidate = min(found, key=searches.amount)
         yield Level(level.at, candidate)
 
 
@@ -102,6 +103,8 @@ def _tighter(limit: Limit, held: Level) -> tuple[tuple[Level, ...], bool]:
     if last is None or last.at >= levels[-1].at:
         return tuple(levels), False
     best = limit.searches.best(limit.at(last.at)) or last.candidate
+    if not _is_better(limit, levels[-1].candidate, best):
+        return (*levels[:-1], Level(last.at, best)), False
     following = limit.searches.best(limit.at(limit.less(levels[-1].at)))
     tie = None if following is None else limit.searches.amount(best) - limit.searches.amount(following)
     return (*levels, Level(last.at, best)), tie is None or tie > limit.searches.step(best)
@@ -114,9 +117,18 @@ def _falling(limit: Limit, level: Level) -> Iterator[Level]:
         found = searches.best(limit.at(value))
         if found is None:
             return
+        if not _is_better(limit, level.candidate, found):
+            level = Level(value, level.candidate)
+            continue
         least = limit.least(searches.amount(found) + searches.step(found))
         level = Level(min(least.at, value) if least else value, found)
         yield level
+
+
+def _is_better(limit: Limit, candidate: Candidate, other: Candidate) -> bool:
+    """Whether a plan is better than another by more than what searches tell apart."""
+    searches = limit.searches
+    return searches.amount(candidate) < searches.amount(other) - searches.step(candidate) / 2
 
 
 def _one_more(limit: Limit, looser: tuple[Level, ...], has_gap: bool) -> Candidate | None:
