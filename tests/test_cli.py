@@ -19,6 +19,7 @@ from planner.scenario.schema import scenario_json_schema
 COMMANDS = (
     "solve",
     "frontier",
+    "sensitivity",
     "what-if",
     "compare",
     "estimate",

@@ -134,7 +134,7 @@ def limited(scenario: Scenario, known: list[Oracle], rank: float) -> Scenario:
 KINDS = (Deadline, Budget, Gpus, GpuMemory)
 
 
-@sized(5, 150)
+@sized(6, 150)
 def test_thresholds_are_those_of_all_plans(count: int) -> None:
     """Deadline, budget, GPUs and memory of random worlds, whatever is minimised."""
     checked = dict.fromkeys(KINDS, 0)
@@ -169,7 +169,7 @@ def test_thresholds_are_those_of_all_plans(count: int) -> None:
     assert all(checked.values()), checked
 
 
-@sized(4, 100)
+@sized(3, 100)
 def test_prices_change_the_plan_where_all_plans_say_so(count: int) -> None:
     """Just before a threshold nothing is better than the plan, just beyond something is."""
     changes = []

@@ -105,4 +105,4 @@ def _proof(page: Page, document: Document) -> None:
 
 
 def _named(keys: Sequence[str]) -> str:
-    return words.listed([TITLES[each].lower() if each in TITLES else f"price of {each}" for each in keys])
+    return words.listed([TITLES.get(each, each) for each in keys])

@@ -24,7 +24,7 @@ MORE_SAVES_NOTHING = {
     "gpu_memory": "More memory saves nothing",
     "oom_risk": "Accepting more risk saves nothing",
 }
-NOT_PROVED = "Not proved in the time given: "
+NOT_PROVED = " This is not proved in the time given."
 LEFT_OUT = "after steps that are not listed"
 OF_MEMORY = ("gpu_memory", "host_memory", "disk")
 EVERY_GPU = " on every GPU"
@@ -35,7 +35,7 @@ def limit_sentences(limit: Facts, objective: str, currency: str) -> list[str]:
     """What more of a limit is worth, if there is one, and what less would cost."""
     sentences = [] if limit["current"] is None else [_looser(limit, objective, currency)]
     sentences.append(_tighter(limit, objective, currency))
-    return sentences if limit["proved"] else [NOT_PROVED + each for each in sentences]
+    return sentences if limit["proved"] else [each + NOT_PROVED for each in sentences]
 
 
 def _looser(limit: Facts, objective: str, currency: str) -> str:

@@ -20,7 +20,7 @@ def limit_effect(limit: Limit, chosen: Candidate) -> LimitEffect:
     searches = limit.searches
     before, searches.proof.proved = searches.proof.proved, True
     held = limit.least(searches.amount(chosen) + searches.step(chosen))
-    held = Level(held.at if held else _used(limit, chosen), chosen)
+    held = Level(min(held.at if held else float("inf"), _used(limit, chosen)), chosen)
     looser, gap_looser = _looser(limit, chosen)
     tighter, gap_tighter = _tighter(limit, held)
     one_more = _one_more(limit, looser, gap_looser)
@@ -42,14 +42,14 @@ def limit_effect(limit: Limit, chosen: Candidate) -> LimitEffect:
 
 
 def _used(limit: Limit, chosen: Candidate) -> float:
-    """What the plan itself needs, where time did not suffice to look for less."""
+    """What the plan itself needs."""
     estimate = chosen.estimate
     return {
         "deadline": estimate.counted_seconds,
         "budget": float(estimate.cost),
         "max_gpus": float(chosen.plan.gpus),
         "gpu_memory": float(estimate.required_bytes - estimate.capacity_bytes),
-        "oom_risk": 1 - estimate.fit_probability,
+        "oom_risk": limit.current or 0.0,
     }[limit.key]
 
 
