@@ -123,10 +123,10 @@ def test_the_page_of_a_fast_plan_is_as_agreed(check_golden: Callable[[str, str],
         world,
         ANSWER,
         Proof(proved=False),
-        (fast, unproved),
+        (fast, unproved, replace(LIMITS[1], proved=False), replace(LIMITS[3], proved=False)),
         prices,
         REACHES[:1],
-        ("gpu_memory", "oom_risk", "offer ada on-demand"),
+        ("gpu_memory", "offer", "tax", "price of ada on-demand"),
     )
     check_golden("sensitivity_time.txt", shown(found))
 

@@ -105,4 +105,5 @@ def _proof(page: Page, document: Document) -> None:
 
 
 def _named(keys: Sequence[str]) -> str:
-    return words.listed([TITLES.get(each, each) for each in keys])
+    names = TITLES | {"offer": "price of the plan's offer"} | {key: f"price of {name}" for key, name in PRICES.items()}
+    return words.listed([names.get(each, each) for each in keys])

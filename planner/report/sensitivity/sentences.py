@@ -43,7 +43,7 @@ def _looser(limit: Facts, objective: str, currency: str) -> str:
     key, levels = limit["limit"], limit["looser"]
     reached = "" if limit["searched"] is None else f", up to {limit_value(limit, limit['searched'], currency)}"
     if not levels:
-        return f"{MORE_SAVES_NOTHING[key]}{reached}."
+        return f"{MORE_SAVES_NOTHING[key] if limit['proved'] else 'Nothing better was found with more'}{reached}."
     more = limit["one_more"]["outcome"]
     worth = "nothing" if more is None else _amount(more["gain"], objective, currency)
     steps = [
@@ -51,7 +51,8 @@ def _looser(limit: Facts, objective: str, currency: str) -> str:
         for each in levels
     ]
     listed = _with_gap(steps, left_out=limit["looser_left_out"])
-    return f"{ONE_MORE[key]} saves {worth}; a plan saves, {listed}, then nothing more{reached}."
+    end = "then nothing more" if limit["proved"] else "and nothing more was found"
+    return f"{ONE_MORE[key]} saves {worth}; a plan saves, {listed}, {end}{reached}."
 
 
 def _tighter(limit: Facts, objective: str, currency: str) -> str:
@@ -81,6 +82,8 @@ def _needed(limit: Facts, currency: str) -> str:
 
 def _end(limit: Facts, currency: str) -> str:
     """What is below the last level."""
+    if not limit["proved"]:
+        return f"{'below that' if limit['tighter'] else 'with less'} no plan was found"
     if limit["floor"] is None:
         return "below that there is no plan" if limit["tighter"] else "with less there is no plan"
     if limit["limit"] == "max_gpus":

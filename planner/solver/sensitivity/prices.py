@@ -49,7 +49,7 @@ def price_effects(searches: Searches, answer: Answer) -> Iterator[tuple[str, Cal
         yield price.key, partial(_Lines(searches, price, chosen).effect, is_chosen=True)
     for offer in _rival_offers(searches, answer):
         price = _of_offer(searches.world, offer)
-        yield f"{price.key} {price.name}", partial(_Lines(searches, price, chosen).effect, is_chosen=False)
+        yield f"price of {price.name}", partial(_Lines(searches, price, chosen).effect, is_chosen=False)
 
 
 def _rival_offers(searches: Searches, answer: Answer) -> list[Offer]:
