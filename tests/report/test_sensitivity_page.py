@@ -110,6 +110,7 @@ def test_the_page_of_a_fast_plan_is_as_agreed(check_golden: Callable[[str, str],
     fast = effect(
         "budget", 7.52, current=8.0, unit=0.8, one_more=FOUR, looser=(Level(8.6, FOUR),), tighter=(Level(6.1, SLOW),)
     )
+    memory = replace(LIMITS[3], looser=(Level(3.0 * GIB, FOUR),), gap_looser=False, tighter=(Level(-9.0 * GIB, SLOW),))
     prices = (
         replace(
             PRICES[0],
@@ -123,7 +124,7 @@ def test_the_page_of_a_fast_plan_is_as_agreed(check_golden: Callable[[str, str],
         world,
         ANSWER,
         Proof(proved=False),
-        (fast, unproved, replace(LIMITS[1], proved=False), replace(LIMITS[3], proved=False)),
+        (fast, unproved, replace(LIMITS[1], proved=False), replace(memory, proved=False)),
         prices,
         REACHES[:1],
         ("gpu_memory", "offer", "tax", "price of ada on-demand"),

@@ -45,7 +45,8 @@ def _looser(limit: Facts, objective: str, currency: str) -> str:
     if not levels:
         return f"{MORE_SAVES_NOTHING[key] if limit['proved'] else 'Nothing better was found with more'}{reached}."
     more = limit["one_more"]["outcome"]
-    worth = "nothing" if more is None else _amount(more["gain"], objective, currency)
+    nothing = "nothing" if limit["proved"] else "nothing that was found"
+    worth = nothing if more is None else _amount(more["gain"], objective, currency)
     steps = [
         f"from {_short_value(limit, each['at'], currency)} on {_amount(each['gain'], objective, currency)}"
         for each in levels
