@@ -12,6 +12,19 @@ import typer
 from planner import __version__, console
 from planner.commands import help as help_texts
 from planner.commands.codes import EXIT_CODES, FIT_CODES
+from planner.commands.options import (
+    Format,
+    FormatOption,
+    GapOption,
+    ProfileOption,
+    TodayOption,
+    WorkersOption,
+    day,
+    known_catalog,
+)
+from planner.commands.schemas import Described
+from planner.commands.sensitivity import sensitivity
+from planner.commands.what_if import compare, what_if
 from planner.errors import ExitCode, InputError, Problem
 
 if TYPE_CHECKING:
@@ -19,25 +32,6 @@ if TYPE_CHECKING:
     from planner.measured.validate import Validation
     from planner.scenario.model import Scenario
     from planner.solver.given import Evaluation
-
-
-class Format(StrEnum):
-    """How results are printed."""
-
-    text = "text"
-    json = "json"
-
-
-class Described(StrEnum):
-    """What a JSON schema is printed of."""
-
-    scenario = "scenario"
-    answer = "answer"
-    frontier = "frontier"
-    portfolio = "portfolio"
-    estimate = "estimate"
-    validation = "validation"
-    calibration = "calibration"
 
 
 class CatalogName(StrEnum):
@@ -51,11 +45,6 @@ class CatalogName(StrEnum):
     stacks = "stacks"
 
 
-FormatOption = Annotated[Format, typer.Option("--format", help="text for people, json for programs.")]
-ProfileOption = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="What `planner calibrate` learned from your own runs."),
-]
 AsOfOption = Annotated[
     datetime | None,
     typer.Option(
@@ -98,25 +87,10 @@ def solve(
     time_limit: Annotated[
         float, typer.Option(min=0.001, max=86_400, metavar="SECONDS", help="Longest search for each file.")
     ] = 60.0,
-    workers: Annotated[
-        int, typer.Option(min=1, max=256, help="Threads of CP-SAT; the plan does not depend on it.")
-    ] = 1,
-    gap: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            metavar="SHARE",
-            help="How far above the least cost an answer still counts as optimal; of portfolios only.",
-        ),
-    ] = 0.0001,
+    workers: WorkersOption = 1,
+    gap: GapOption = 0.0001,
     profile: ProfileOption = None,
-    as_of: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d"], help="Stands in for today where a scenario has no as_of, such as 2026-01-31."
-        ),
-    ] = None,
+    as_of: TodayOption = None,
 ) -> None:
     """See help.SOLVE."""
     with console.guarded():
@@ -124,24 +98,13 @@ def solve(
 
         code = print_answers(
             files,
-            _catalog(profile),
+            known_catalog(profile),
             Search(time_limit, workers, gap),
-            today=as_of.date() if as_of else None,
+            today=day(as_of),
             details=details,
             as_json=output is Format.json,
         )
     raise typer.Exit(code)
-
-
-def _catalog(profile: Path | None) -> Catalog:
-    """The shipped catalogs, with what a profile says."""
-    from planner.catalog import load_catalog
-
-    if profile is None:
-        return load_catalog()
-    from planner.measured.profile import with_profile
-
-    return with_profile(profile, load_catalog())
 
 
 def _scenario(path: Path, catalog: Catalog, as_of: datetime | None) -> Scenario | None:
@@ -149,7 +112,7 @@ def _scenario(path: Path, catalog: Catalog, as_of: datetime | None) -> Scenario 
     from planner.scenario.read import read_scenario
 
     try:
-        return read_scenario(path, catalog=catalog, today=as_of.date() if as_of else None)
+        return read_scenario(path, catalog=catalog, today=day(as_of))
     except InputError as error:
         console.tell_problems(error)
         return None
@@ -167,18 +130,13 @@ def frontier(
         int, typer.Option(min=1, max=256, help="Threads of CP-SAT; the points do not depend on it.")
     ] = 1,
     profile: ProfileOption = None,
-    as_of: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d"], help="Stands in for today if the scenario has no as_of, such as 2026-01-31."
-        ),
-    ] = None,
+    as_of: TodayOption = None,
 ) -> None:
     """See help.FRONTIER."""
     with console.guarded():
         from planner.commands.frontier import print_frontier
 
-        catalog, as_json = _catalog(profile), output is Format.json
+        catalog, as_json = known_catalog(profile), output is Format.json
         scenario = _scenario(file, catalog, as_of)
         code = ExitCode.BAD_INPUT
         if scenario is not None:
@@ -189,25 +147,27 @@ def frontier(
     raise typer.Exit(code)
 
 
+app.command(help=help_texts.SENSITIVITY, short_help="Find what would change the plan.", no_args_is_help=True)(
+    sensitivity
+)
+app.command("what-if", help=help_texts.WHAT_IF, short_help="Change keys of a scenario.", no_args_is_help=True)(what_if)
+app.command(help=help_texts.COMPARE, short_help="Put answers side by side.", no_args_is_help=True)(compare)
+
+
 @app.command(help=help_texts.ESTIMATE, short_help="Estimate given plans.", no_args_is_help=True)
 def estimate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Scenarios in YAML.")],
     output: FormatOption = Format.text,
     details: Annotated[bool, typer.Option("--details", help="Print every term and assumption.")] = False,
     profile: ProfileOption = None,
-    as_of: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d"], help="Stands in for today where a scenario has no as_of, such as 2026-01-31."
-        ),
-    ] = None,
+    as_of: TodayOption = None,
 ) -> None:
     """See help.ESTIMATE."""
     with console.guarded():
         from planner.commands.several import print_documents, worst
         from planner.report.document import given_document
 
-        catalog = _catalog(profile)
+        catalog = known_catalog(profile)
         evaluations = [_evaluation(path, catalog, as_of) for path in files]
         if output is Format.json:
             print_documents([given_document(each) if each else None for each in evaluations])
@@ -227,7 +187,7 @@ def _evaluation(path: Path, catalog: Catalog, as_of: datetime | None) -> Evaluat
 
     try:
         document = parse_yaml(read_text(path), str(path))
-        today = as_of.date() if as_of else None
+        today = day(as_of)
         scenario = scenario_in(document, folder=path.parent, catalog=catalog, today=today)
         return evaluate_given(World(scenario, catalog), document)
     except InputError as error:
@@ -272,7 +232,7 @@ def validate(
     with console.guarded():
         from planner.measured.validate import validate_files
 
-        catalog, progress = _catalog(profile), console.Progress()
+        catalog, progress = known_catalog(profile), console.Progress()
         try:
             found = validate_files(files, catalog, architectures=architectures, listen=progress)
         finally:
@@ -345,36 +305,17 @@ def schema(
     of: Annotated[
         Described,
         typer.Argument(
-            metavar="[WHAT]", help="scenario, answer, portfolio, frontier, estimate, validation or calibration."
+            metavar="[WHAT]",
+            show_choices=False,
+            help="scenario, answer, portfolio, frontier, sensitivity, comparison, estimate, validation or calibration.",
         ),
     ] = Described.scenario,
 ) -> None:
     """See help.SCHEMA."""
     with console.guarded():
-        if of is Described.scenario:
-            from planner.scenario.schema import scenario_json_schema
+        from planner.commands.schemas import schema_of
 
-            console.print_json(scenario_json_schema())
-        elif of is Described.portfolio:
-            from planner.report.portfolio.schema import portfolio_json_schema
-
-            console.print_json(portfolio_json_schema())
-        elif of is Described.frontier:
-            from planner.report.frontier_schema import frontier_json_schema
-
-            console.print_json(frontier_json_schema())
-        elif of is Described.validation:
-            from planner.report.validation_document import validation_json_schema
-
-            console.print_json(validation_json_schema())
-        elif of is Described.calibration:
-            from planner.report.calibration_document import calibration_json_schema
-
-            console.print_json(calibration_json_schema())
-        else:
-            from planner.report.schema import answer_json_schema, estimate_json_schema
-
-            console.print_json(answer_json_schema() if of is Described.answer else estimate_json_schema())
+        console.print_json(schema_of(of))
 
 
 @app.command(help=help_texts.FORMULAS, short_help="Print the formulas behind every number.")

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -69,6 +69,10 @@ def write(text: str) -> None:
 def tell(text: str) -> None:
     """A line on stderr."""
     print(text, file=sys.stderr)
+
+
+Listener = Callable[[str], None]
+"""Who is told what is being done."""
 
 
 class Progress:

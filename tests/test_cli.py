@@ -16,7 +16,19 @@ from planner.errors import ExitCode
 from planner.report.schema import answer_json_schema
 from planner.scenario.schema import scenario_json_schema
 
-COMMANDS = ("solve", "frontier", "estimate", "validate", "calibrate", "schema", "formulas", "catalog")
+COMMANDS = (
+    "solve",
+    "frontier",
+    "sensitivity",
+    "what-if",
+    "compare",
+    "estimate",
+    "validate",
+    "calibrate",
+    "schema",
+    "formulas",
+    "catalog",
+)
 
 
 @pytest.fixture

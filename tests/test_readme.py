@@ -14,9 +14,15 @@ from typer.testing import CliRunner
 import planner
 from planner.catalog import load_catalog
 from planner.cli import app
+from planner.report.sensitivity.document import sensitivity_document
 from planner.scenario.portfolio_read import portfolio_in
 from planner.scenario.schema import scenario_json_schema
 from planner.scenario.yaml_lines import parse_yaml
+from planner.solver.sensitivity.answer import Sensitivity
+from planner.solver.sensitivity.limits import Deadline
+from planner.solver.sensitivity.search import Searches
+from planner.solver.sensitivity.staircase import limit_effect
+from planner.solver.session import Solver
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
@@ -184,3 +190,14 @@ def test_changelog_has_this_version() -> None:
 def test_ci_runs_the_same_command() -> None:
     """What is checked before a merge is what the README tells a newcomer to run."""
     assert TEST in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_what_is_said_of_a_deadline_is_true(answer_of: Callable[[str], Any]) -> None:
+    """The sentences of `planner sensitivity` that the README quotes."""
+    answer = answer_of("13b-lora-deadline")
+    searches = Searches(Solver(answer.world, 60.0))
+    effect = limit_effect(Deadline(searches), answer.best)
+    document = sensitivity_document(Sensitivity(answer.world, answer, searches.proof, (effect,)))
+    quoted = re.search(r"^> One more hour.*?\n\n", README, re.MULTILINE | re.DOTALL)
+    assert quoted
+    assert " ".join(quoted[0].replace("> ", "").split()) == " ".join(document["limits"][0]["sentences"])

@@ -9,6 +9,9 @@ PROGRAM = """The cheapest way to train a model that really fits and finishes in 
   planner solve scenario.yaml --format json
   planner solve portfolio.yaml           rent or buy: many jobs over many months
   planner frontier scenario.yaml         what less time costs: cost against hours
+  planner sensitivity scenario.yaml      what would change the plan: limits, prices, memory
+  planner what-if scenario.yaml --set limits.deadline=24h
+  planner compare a.yaml b.yaml          answers side by side
   planner estimate plan.yaml             what a plan of your own needs, takes and costs
   planner validate runs.csv              predictions beside measured runs
   planner calibrate runs.csv -o own.yaml what your own runs say, for --profile
@@ -61,6 +64,69 @@ Exit code:
   2  bad input
   3  proved that no plan exists
   4  undecided in the time given
+"""
+SENSITIVITY = """Find what would change the best plan of a scenario FILE, and what that is worth.
+
+Of every limit (deadline, budget, number of GPUs, GPU memory, accepted risk): what one more saves, from which values on
+another plan is the best, and with how little a plan is left. Of every price that the plan pays, and of the offers that
+come next: where the plan changes. Then the largest micro-batch and the longest sequence that fit with every other
+decision as it is. Each threshold is proved, in steps of a thousandth. Portfolios say such things in `planner solve`.
+
+\b
+Examples:
+  planner sensitivity scenario.yaml
+  planner sensitivity scenario.yaml --format json > sensitivity.json
+  planner sensitivity scenario.yaml --time-limit 60
+
+What --format json prints is described by `planner schema sensitivity`.
+
+\b
+Exit code:
+  0  a plan, and what would change it (its proof says whether that is all)
+  2  bad input
+  3  proved that no plan exists
+  4  undecided in the time given
+"""
+WHAT_IF = """Change keys of a scenario FILE without editing it, and put the answer beside that of the file as it is.
+
+KEY is the path of any key of the scenario, whether the file has it or not; VALUE is written as in YAML, and null leaves
+the key out. Several --set are one change. Positions in lists count from 0. A FILE with `jobs` is a portfolio.
+
+\b
+Examples:
+  planner what-if scenario.yaml --set limits.deadline=24h
+  planner what-if scenario.yaml --set search.method=lora --set search.gpus=8
+  planner what-if scenario.yaml --set "search.gpu=[A100 80GB SXM, L40S]"
+  planner what-if scenario.yaml --set "offers[0].price=2.10 USD/h"
+  planner what-if portfolio.yaml --set jobs[0].data.tokens=2B
+
+Rows that differ are marked. If the changed scenario has no plan, the answer says why, and what would help. What
+--format json prints is described by `planner schema comparison`.
+
+\b
+Exit code: that of the changed scenario
+  0  a plan
+  2  bad input: a FILE, or a --set, which is named
+  3  proved that no plan exists
+  4  undecided in the time given
+"""
+COMPARE = """Put the answers to several scenarios side by side, or those to one FILE with each of several changes.
+
+\b
+Examples:
+  planner compare a.yaml b.yaml c.yaml
+  planner compare a.yaml --set search.method=lora --set search.method=qlora
+  planner compare a.yaml --set limits.deadline=6h --format json > pair.json
+
+Each --set is an answer of its own, beside that of the file as it is; `planner what-if` explains KEY and VALUE. Rows
+that differ from the first answer are marked. What --format json prints is described by `planner schema comparison`.
+
+\b
+Exit code: the worst of all answers, 2 before 4 before 3 before 0
+  0  a plan for each
+  2  bad input: a FILE, or a --set, which is named
+  3  proved that no plan exists for one
+  4  one is undecided in the time given
 """
 ESTIMATE = """Estimate the plan that each scenario FILE gives: memory, time, money, and whether it fits.
 
@@ -137,6 +203,8 @@ Examples:
   planner schema answer
   planner schema portfolio
   planner schema frontier
+  planner schema sensitivity
+  planner schema comparison
   planner schema estimate
   planner schema validation
   planner schema calibration

@@ -43,7 +43,7 @@ def report(answer: Answer, *, details: bool = False, width: int = 80, ascii_only
 
 
 def _plan_report(page: Page, answer: Answer, best: Candidate, *, details: bool) -> None:
-    page.paragraph(_sentence(answer.world, best), "bold green")
+    page.paragraph(sentence(answer.world, best), "bold green")
     page.paragraph(size_of_job(answer.world), "dim")
     plan_section(page, answer.world, best.plan, details=details)
     memory_section(page, best.estimate, details=details)
@@ -54,7 +54,7 @@ def _plan_report(page: Page, answer: Answer, best: Candidate, *, details: bool) 
     changes_section(page, answer, best, details=details)
 
 
-def _sentence(world: World, best: Candidate) -> str:
+def sentence(world: World, best: Candidate) -> str:
     """What a practitioner would say."""
     cost = words.money(best.estimate.cost, world.scenario.currency)
     return f"{task(world, best.plan)}: {format_seconds(best.estimate.seconds)}, {cost}."

@@ -46,9 +46,15 @@ def read_portfolio(path: Path, *, catalog: Catalog, today: date | None = None) -
 
 def read_question(path: Path, *, catalog: Catalog, today: date | None = None) -> Scenario | Portfolio:
     """The portfolio in a YAML file if it has `jobs`, else the scenario of its one job. Error: InputError."""
-    document = parse_yaml(read_text(path), str(path))
+    return question_in(parse_yaml(read_text(path), str(path)), folder=path.parent, catalog=catalog, today=today)
+
+
+def question_in(
+    document: Document, *, folder: Path, catalog: Catalog, today: date | None = None
+) -> Scenario | Portfolio:
+    """The portfolio in a document if it has `jobs`, else the scenario of its one job. Error: InputError."""
     read = portfolio_in if is_portfolio(document) else scenario_in
-    return read(document, folder=path.parent, catalog=catalog, today=today)
+    return read(document, folder=folder, catalog=catalog, today=today)
 
 
 def portfolio_in(document: Document, *, folder: Path, catalog: Catalog, today: date | None = None) -> Portfolio:

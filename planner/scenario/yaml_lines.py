@@ -88,6 +88,18 @@ def parse_yaml(text: str, file: str) -> Document:
     return document
 
 
+def parse_value(text: str, file: str) -> Any:
+    """The one value in `text`, whatever it is, read as in a file; None if the text is blank. Error: InputError."""
+    events = _events(text, file)
+    if not events:
+        return None
+    document, stream = Document(file), iter(events)
+    value = _node(document, next(stream), stream, ())
+    if document.problems:
+        raise InputError(document.problems)
+    return value
+
+
 def _events(text: str, file: str) -> list[yaml.Event]:
     """The nodes of the only document, in order; InputError for broken YAML and for what is not accepted."""
     nodes: list[yaml.Event] = []

@@ -8,6 +8,7 @@ the next key's bound is worse than that plan, it is proved: nothing that was lef
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -40,6 +41,9 @@ UNBOUNDED_BYTES = float(2**50)
 """More than any plan needs, where the question is how much it needs: 1 PiB."""
 TOLERANCE = 1e-6
 """Relative difference between the model's sums and the estimator's that rounding can explain."""
+
+Listener = Callable[[int, int, Candidate | None, float], None]
+"""Who is told of keys done, of how many, the best plan so far, and a bound on what is left."""
 
 
 @dataclass
@@ -120,10 +124,12 @@ class MachineSearch:
         method: str | None = None,
         cutoff: float = float("inf"),
         any_plan: bool = False,
+        listen: Listener | None = None,
     ) -> Candidate | None:
         """The best plan (of one method), or None if there is none better than `cutoff`; the work is added to `proof`.
 
-        `any_plan` stops at the first plan found. If time runs out, `proof.proved` becomes False.
+        `any_plan` stops at the first plan found. If time runs out, `proof.proved` becomes False. `listen` is told
+        before each block what is known.
         """
         started = time.monotonic()
         keys = self._keys_of(method)
@@ -136,6 +142,8 @@ class MachineSearch:
             if left <= 0:
                 proof.proved = False
                 break
+            if listen is not None:
+                listen(start, len(keys), best, float(bound[start]))
             end = min(start + size, int(np.searchsorted(bound, limit, side="right")))
             found = self._solve_block(keys.where(slice(start, end)), proof, limit, left, workers)
             if found is not None and (best is None or found.order < best.order):

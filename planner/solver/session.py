@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from decimal import Decimal
+from functools import cached_property, partial
 
 from planner.catalog import Gpu, Offer
 from planner.solver.bounds import FamilyBounds, KnownBounds, family_bounds
-from planner.solver.candidate import Candidate, Objective
+from planner.solver.candidate import Candidate, Objective, amount_of
 from planner.solver.offers import DroppedOffer, undominated
 from planner.solver.search import MachineSearch, Proof
 from planner.solver.world import World
+from planner.units import Money, format_bytes, format_money, format_seconds
 
 Progress = Callable[[str], None]
 
@@ -72,19 +74,38 @@ class Solver:
             method=method,
             cutoff=cutoff,
             any_plan=any_plan,
+            listen=None if self.progress is None else partial(self._tell, machine),
         )
+
+    def _tell(self, machine: MachineSearch, done: int, keys: int, best: Candidate | None, bound: float) -> None:
+        """How far the search on a GPU type is."""
+        shown = partial(_amount_text, objective=machine.objective, currency=machine.world.scenario.currency)
+        known = "no plan yet" if best is None else f"best so far {shown(amount_of(best.estimate, machine.objective))}"
+        offers = f"{len(machine.offers)} offer{'' if len(machine.offers) == 1 else 's'}"
+        self.report(f"{machine.gpu.name}: {offers}, {done:,} of {keys:,} keys, {known}, bound {shown(bound)}")
 
     def left(self) -> float:
         """Seconds left of the time limit."""
         return max(0.0, self.seconds - (time.monotonic() - self.started))
 
     def of(self, world: World) -> Solver:
-        """A solver of a related scenario that shares this one's time limit and the bounds known so far."""
+        """A solver of a related scenario that shares this one's time limit, and the bounds of the same job."""
         other = Solver(world, self.left(), self.workers, self.progress)
-        other.known_bounds = self.known_bounds
+        if world.workload == self.world.workload:
+            other.known_bounds = self.known_bounds
         return other
 
     def report(self, text: str) -> None:
         """Say what is being done, if anyone listens."""
         if self.progress is not None:
             self.progress(text)
+
+
+def _amount_text(amount: float, objective: Objective, currency: str) -> str:
+    """What is minimised, with its unit."""
+    match objective:
+        case "memory":
+            return format_bytes(amount)
+        case "time":
+            return format_seconds(amount)
+    return format_money(Money(Decimal(repr(amount)), currency))

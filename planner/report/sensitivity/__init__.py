@@ -1,0 +1,1 @@
+"""What would change an answer, as a document and as a page."""
