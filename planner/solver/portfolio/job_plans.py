@@ -6,6 +6,7 @@ that some occurrence has. Each distinct job is planned once, and all its searche
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -19,6 +20,9 @@ from planner.solver.search import Proof
 from planner.solver.session import Progress, Solver
 from planner.solver.solve import best_plan
 from planner.solver.world import World
+
+POOLED_SHARE, RENTED_SHARE = 0.5, 0.8
+"""Shares of the time limit after which no plans on pools, or by the hour, are looked for: choosing takes time too."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class JobPlan:
 
 
 class JobPlans:
-    """Plans of all jobs of a portfolio, worked out when they are first asked for."""
+    """Plans of all jobs of a portfolio, worked out when they are first asked for, within `seconds` for all together."""
 
     def __init__(
         self,
@@ -74,6 +78,7 @@ class JobPlans:
     ) -> None:
         self.portfolio, self.catalog = portfolio, catalog
         self.seconds, self.workers, self.progress = seconds, workers, progress
+        self.started = time.monotonic()
         self.proof = Proof()
         self._first: dict[Scenario, Solver] = {}
         self._known: dict[tuple[Scenario, Pool | None, float, int], JobPlan | None] = {}
@@ -82,6 +87,10 @@ class JobPlans:
     def count(self) -> int:
         """Distinct plans that are known."""
         return len({id(plan) for plan in self._known.values() if plan is not None})
+
+    def left(self) -> float:
+        """Seconds left of the time limit."""
+        return max(0.0, self.seconds - (time.monotonic() - self.started))
 
     def rented(self, job: PortfolioJob, within_hours: float) -> JobPlan | None:
         """The cheapest plan by the hour that ends in time; None if there is none."""
@@ -122,7 +131,12 @@ class JobPlans:
                 and gpus >= most_gpus
                 and (found is None or (found.counted_hours <= within_hours and found.gpus <= most_gpus))
             )
-            self._known[key] = next(looser, None) or self._solve(scenario, pool, within_hours, most_gpus, job.name)
+            found = next(looser, None)
+            share = RENTED_SHARE if pool is None else POOLED_SHARE
+            if found is None and self.left() < (1 - share) * self.seconds:
+                self.proof.proved = False
+                return None
+            self._known[key] = found or self._solve(scenario, pool, within_hours, most_gpus, job.name)
         return self._known[key]
 
     def _solve(
@@ -144,7 +158,8 @@ class JobPlans:
         # Not another `max_gpus`: all searches of a job share the bounds of its schedules.
         world = World(asked, self.catalog, most_gpus=most_gpus)
         first = self._first.get(scenario)
-        solver = Solver(world, self.seconds, self.workers) if first is None else first.of(world)
+        solver = Solver(world, workers=self.workers) if first is None else first.of(world)
+        solver.seconds = self.left()
         self._first.setdefault(scenario, solver)
         found = best_plan(solver, self.proof)
         return None if found is None else JobPlan(pool, found.plan, found.estimate)

@@ -58,3 +58,12 @@ def test_one_job_without_purchases_is_that_job_alone(within: str, tax: str, stat
         assert plan == single.best.plan
         assert answer.best.net_present_cost == to_cent(cost)
         assert choice.hours == pytest.approx(single.best.estimate.hours)
+
+
+def test_without_time_nothing_is_known_of_a_job() -> None:
+    """Plans that no time is left for are not called impossible."""
+    catalog = load_catalog()
+    together = f"jobs: [{{name: a, {JOB}, within: 2 days}}]\nhorizon: 1 month{SEARCH}"
+    portfolio = portfolio_in(parse_yaml(together, "p.yaml"), folder=Path(), catalog=catalog)
+    answer = solve_portfolio(portfolio, catalog, seconds=0.0)
+    assert (answer.status, answer.best, answer.conflict) == ("unknown", None, None)
