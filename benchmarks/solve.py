@@ -21,8 +21,8 @@ from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-ANSWERED = (0, 3)
-"""Exit codes of an answer: a plan, or the proof that there is none."""
+ANSWERED = (0, 3, 4)
+"""Exit codes of an answer: a plan, the proof that there is none, or that time ran out."""
 
 MEDIAN_SECONDS = 2.0
 LONGEST_SECONDS = 4.0
@@ -83,9 +83,9 @@ class Timing:
         return max(run.memory_mb for run in self.runs)
 
 
-def run_once(file: Path, name: str = "solve") -> Run:
+def run_once(file: Path, name: str = "solve", *arguments: str) -> Run:
     """A command on one scenario in a process of its own. Error: SystemExit if it gives no answer."""
-    command = [sys.executable, "-m", "planner", name, str(file.resolve()), "--format", "json"]
+    command = [sys.executable, "-m", "planner", name, str(file.resolve()), *arguments, "--format", "json"]
     with tempfile.TemporaryFile() as printed:
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=printed, stdin=subprocess.DEVNULL, cwd=ROOT)

@@ -247,6 +247,7 @@ def test_a_price_at_which_the_budget_ends() -> None:
     assert effect.higher.after.estimate.seconds > found.answer.best.estimate.seconds
     assert effect.lower.reason == "affordable"
     assert effect.lower.after is not None
+    assert effect.lower.at is not None
     faster = effect.lower.after.estimate
     assert faster.seconds < found.answer.best.estimate.seconds
     assert float(faster.cost) * effect.lower.at / effect.current == pytest.approx(world.budget, rel=TOLERANCE)
