@@ -113,6 +113,15 @@ def _pipeline(workload: Workload, *, pipeline_parallel: int, gradient_accumulati
     return enough & (pipeline_parallel <= workload.architecture.layers)
 
 
+def _interleaved(workload: Workload, *, pipeline_parallel: int, gradient_accumulation: int) -> Any:
+    """Source: Megatron core, arguments.py and pipeline_parallel/schedules.py, which refuse anything else."""
+    stages = workload.virtual_stages
+    even = (workload.architecture.layers % (pipeline_parallel * stages) == 0) & (
+        gradient_accumulation % pipeline_parallel == 0
+    )
+    return (pipeline_parallel == 1) | even | (stages == 1)
+
+
 def _context(workload: Workload, *, context_parallel: int) -> Any:
     return (context_parallel == 1) | (workload.sequence_length % (2 * context_parallel) == 0)
 
@@ -159,7 +168,7 @@ def _offloaded_activations(workload: Workload, *, offload: str, checkpointing: s
 
 def _host_known(workload: Workload, *, offer: Offer, offload: str, optimizer: str) -> bool:
     del workload
-    needs_host = offload != "none" or optimizer == "paged-adamw-8bit"
+    needs_host = offload != "none" or optimizer.startswith("paged")
     return not needs_host or offer.host_ram_gib_per_gpu is not None
 
 
@@ -265,6 +274,11 @@ RULES = (
     Rule("hsdp shards inside a machine and copies between machines: it needs several, and no pipeline", _hybrid),
     Rule("tensor_parallel divides the heads and stays inside a machine", _tensor_parallel),
     Rule("a pipeline needs as many micro-batches as stages, and a layer for each stage", _pipeline),
+    Rule(
+        "an interleaved pipeline cuts the layers into pipeline_parallel x virtual_stages equal pieces, and runs a "
+        "multiple of pipeline_parallel micro-batches",
+        _interleaved,
+    ),
     Rule("context_parallel splits the sequence in 2 x context_parallel equal parts", _context),
     Rule("expert_parallel divides the experts and the data-parallel ranks", _experts),
     Rule("the stack must support mixtures of experts", _mixture_stack),

@@ -61,7 +61,7 @@ class Catalog:
         """All training stacks of `stacks.yaml`, in file order."""
         stacks = _named(self.directory / "stacks.yaml", Stack)
         return tuple(
-            stack.model_copy(update={"spread": self.spreads.of(stack.name, stack.model_code)}) for stack in stacks
+            stack.model_copy(update={"spread": self.spreads.of(stack.software, stack.model_code)}) for stack in stacks
         )
 
     @cached_property
@@ -175,6 +175,19 @@ class Catalog:
     def stack(self, text: str) -> Stack:
         """The training stack that `text` names. Error: UnknownNameError."""
         return resolve(text, self.stacks)
+
+    def engines(self, name: str) -> tuple[Stack, ...]:
+        """The stack of this name and the same software with its other engines, in file order.
+
+        Error: LookupError if there is no such stack.
+        """
+        stack = self.stack(name)
+        return (stack, *(each for each in self.stacks if each.family == stack.name))
+
+    def engine(self, name: str, sharding: str) -> Stack:
+        """The first of `engines` that has this sharding; the stack of this name if none has."""
+        engines = self.engines(name)
+        return next((each for each in engines if each.shards(sharding)), engines[0])
 
     def purchase(self, text: str) -> Purchase:
         """The machine to buy that `text` names. Error: UnknownNameError."""

@@ -63,6 +63,7 @@ class Stack(SourcedRecord):
     aliases: tuple[str, ...] = ()
     title: str
     versions: str
+    family: str = Field(default="", description="the stack that this one is with another engine; naming that allows it")
     precisions: tuple[Precision, ...]
     optimizers: tuple[str, ...]
     shardings: tuple[Sharding, ...]
@@ -163,6 +164,15 @@ class Stack(SourcedRecord):
         description="collectives inside a node are copies by the copy engines, through host memory if need be",
     )
     overlaps_offload: bool = Field(default=False, description="offloaded states stream beside the computation")
+
+    @property
+    def software(self) -> str:
+        """The name under which measurements list it: one for all its engines."""
+        return self.family or self.name
+
+    def shards(self, sharding: str) -> bool:
+        """Whether it can split states like this, with any method."""
+        return any(each.name == sharding for each in self.shardings)
 
     def as_of(self, software: Software) -> Stack:
         """This stack as it was with these versions."""

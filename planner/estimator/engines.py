@@ -16,12 +16,17 @@ QUANTISED_ELEMENT_BYTES = 0.55
 """Bytes per weight of a gathered 4-bit block with its constants."""
 
 
+def _quantised(method: str, base_dtype: str) -> bool:
+    return method == "qlora" and base_dtype not in DTYPE_BYTES
+
+
 @formula
 def root_gather_bytes(
     workload: Workload,
     *,
     stack: Stack,
     method: str,
+    base_dtype: str,
     compute_dtype: str,
     grad_dtype: str,
     sharding: str,
@@ -33,7 +38,8 @@ def root_gather_bytes(
 ) -> float:
     """Bytes that the data-parallel engine holds besides its shards at the end of a forward pass.
 
-    FSDP: embedding and head (or the head alone) in the compute dtype. ZeRO-3: up to 1e9 gathered parameters. DDP: its
+    FSDP: embedding and head (or the head alone) in the compute dtype. ZeRO-3: up to 1e9 gathered parameters, or 2e9
+    bytes of a 4-bit base, which is stored as 16-bit numbers. DDP: its
     buckets, a copy of all gradients (none where gradients are the buckets). 0 on one rank.
     Source: PyTorch FSDP, arXiv 2304.11277, section 4 (the root is not resharded after forward); DeepSpeed's defaults.
     Valid for: default prefetching and bucket sizes.
@@ -46,7 +52,8 @@ def root_gather_bytes(
     element = DTYPE_BYTES[compute_dtype]
     if sharding == "zero3":
         stage = workload.stage_parameters(tensor_parallel, pipeline_parallel, expert_parallel)
-        return smaller(ZERO3_LIVE_PARAMETERS, stage) * element * (ranks > 1)
+        stored = stage * (QUANTISED_ELEMENT_BYTES / element if _quantised(method, base_dtype) else 1)
+        return smaller(ZERO3_LIVE_PARAMETERS, stored) * element * (ranks > 1)
     if sharding not in ("fsdp", "hsdp"):
         return 0.0 * ranks
     head = workload.architecture.head.weights / tensor_parallel
@@ -90,8 +97,7 @@ def gather_bytes(
     layers = workload.stage_layers(pipeline_parallel)
     block = (workload.stage_parameters(tensor_parallel, pipeline_parallel, expert_parallel) - ends) / layers
     block_trainable = (trainable - (ends if method == "full" else 0.0)) / layers
-    quantised = method == "qlora" and base_dtype not in DTYPE_BYTES
-    element = QUANTISED_ELEMENT_BYTES if quantised else DTYPE_BYTES[compute_dtype]
+    element = QUANTISED_ELEMENT_BYTES if _quantised(method, base_dtype) else DTYPE_BYTES[compute_dtype]
     gradients = block_trainable * (DTYPE_BYTES[grad_dtype] + stack.unsharded_gradient_bytes)
     return root + (2 * block * element + gradients) * (ranks > 1)
 

@@ -67,7 +67,7 @@ def _again(run: Run, spreads: Spreads) -> tuple[dict[str, Peak], bool]:
     found = run.prediction
     workload, stack = found.workload, found.plan.stack
     assert workload is not None
-    spread = spreads.of(stack.name, stack.model_code)
+    spread = spreads.of(stack.software, stack.model_code)
     plan = replace(found.plan, stack=stack.model_copy(update={"spread": spread}))
     capacity, varying = plan.gpu.memory_bytes, workload.sample_lengths is not None
     probability = fit_probability(found.memory, plan, capacity, varying)

@@ -105,7 +105,7 @@ def _with_memory(gpu: Gpu, nominal_gib: int) -> Gpu:
 
 def _stack(row: MeasuredRow, catalog: Catalog, architecture: Architecture) -> Stack:
     try:
-        stack = catalog.stack(row.stack)
+        stack = catalog.engine(row.stack, row.sharding)
     except LookupError as error:
         raise InexpressibleError(f"the stack {row.stack} is not in the catalog") from error
     stack = stack.as_of(Software(row.software, _day(row.date)))

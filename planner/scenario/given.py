@@ -56,10 +56,21 @@ class GivenDecisions:
         gpus = {each.name: each for each in catalog.gpus}
         stacks = {each.name: each for each in catalog.stacks}
         for name, records in (("gpu", gpus), ("stack", stacks)):
-            self._take(name, records)
+            if name == "stack" and (engine := self._engine(catalog)):
+                self.known[name] = engine
+            else:
+                self._take(name, records)
             if name in self.known:
                 self.known[name] = records[self.known[name]]
         self.stacks = [self.known["stack"]] if "stack" in self.known else list(stacks.values())
+
+    def _engine(self, catalog: Catalog) -> str | None:
+        """The engine of a trainer that has the given sharding, where the search allows one trainer."""
+        names = self.search.stack or ()
+        sharding = self._single("sharding") or ("none" if self._single("gpus") == 1 else None)
+        if len(names) < 2 or sharding is None or set(names) != {each.name for each in catalog.engines(names[0])}:
+            return None
+        return catalog.engine(names[0], sharding).name
 
     def _precision(self) -> None:
         """The dtypes follow from the method and the storage of the weights where the stack has one way only."""

@@ -119,6 +119,8 @@ class Search:
     max_gpus: int = 64
     pricing: tuple[str, ...] = ("on-demand", "spot")
     lora: Lora = Lora()
+    virtual_stages: int = 1
+    """Pieces of layers per GPU of an interleaved pipeline; 1 = not interleaved."""
 
     def allows(self, decision: str, value: object) -> bool:
         """Whether `value` of `decision` is among the allowed values.

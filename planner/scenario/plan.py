@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from planner.catalog import Catalog
 from planner.catalog.names import fold
 from planner.catalog.offer import Offer
 from planner.errors import Problem, did_you_mean
@@ -21,13 +22,14 @@ SEARCHED = tuple(each.name for each in fields(Search) if each.name in PlanSchema
 
 
 def given_values(plan: PlanSchema) -> dict[str, object]:
-    """Decision -> value, of what the plan states and a search can limit; `offer` and `lora` are apart."""
-    values = {name: getattr(plan, name) for name in SEARCHED if name not in ("lora", "offer")}
+    """Decision -> value, of what the plan states and a search can limit; three keys are apart."""
+    values = {name: getattr(plan, name) for name in SEARCHED if name not in ("lora", "offer", "virtual_stages")}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def narrowed(search: Search, written: ScenarioSchema, offers: Sequence[Offer]) -> Search:
-    """The search with only the values of the plan; an offer or a number of GPUs that it names is allowed in any case.
+def narrowed(search: Search, written: ScenarioSchema, offers: Sequence[Offer], catalog: Catalog) -> Search:
+    """The search with only the values of the plan; an offer or a number of GPUs that it names is allowed in any case,
+    and a trainer runs on the engine that has the plan's sharding.
 
     The plan must be without problems (see `plan_problems`).
     """
@@ -35,7 +37,11 @@ def narrowed(search: Search, written: ScenarioSchema, offers: Sequence[Offer]) -
     if plan is None:
         return search
     changes: dict[str, Any] = {name: (value,) for name, value in given_values(plan).items()}
+    if plan.stack is not None and plan.sharding is not None:
+        changes["stack"] = (catalog.engine(plan.stack, plan.sharding).name,)
     changes["lora"] = replace(search.lora, **plan.adapters)
+    if plan.virtual_stages is not None:
+        changes["virtual_stages"] = plan.virtual_stages
     if plan.gpus is not None:
         changes["max_gpus"] = max(search.max_gpus, plan.gpus)
     if plan.offer is not None:
@@ -69,6 +75,10 @@ def plan_problems(
     if "max_gpus" in written.search.model_fields_set and (plan.gpus or 0) > search.max_gpus:
         message = f"{plan.gpus} contradicts search.max_gpus, which is {search.max_gpus}"
         yield document.problem(("plan", "gpus"), message, "Change one of them")
+    stages = plan.virtual_stages
+    if "virtual_stages" in written.search.model_fields_set and stages not in (None, search.virtual_stages):
+        message = f"{stages} contradicts search.virtual_stages, which is {search.virtual_stages}"
+        yield document.problem(("plan", "virtual_stages"), message, "Change one of them")
     yield from _adapter_problems(search, written, plan, document)
     faults = list(_node_faults(plan))
     yield from (document.problem(("plan", "nodes"), fault) for fault in faults)

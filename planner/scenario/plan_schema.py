@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from planner.scenario.fields import Fault, FieldError, Parsed, Section, parse_text, reading_of
 from planner.scenario.search_schema import (
     DECISION_OF,
+    VIRTUAL_STAGES_MEANING,
     Chunks,
     GpuName,
     Gpus,
@@ -19,6 +20,7 @@ from planner.scenario.search_schema import (
     Sequences,
     StackName,
     Targets,
+    VirtualStages,
     words,
 )
 
@@ -57,6 +59,7 @@ class PlanSchema(Section):
     data_parallel: Gpus | None = decided("data_parallel")
     tensor_parallel: Gpus | None = decided("tensor_parallel")
     pipeline_parallel: Gpus | None = decided("pipeline_parallel")
+    virtual_stages: VirtualStages | None = Field(default=None, description=VIRTUAL_STAGES_MEANING)
     context_parallel: Gpus | None = decided("context_parallel")
     expert_parallel: Gpus | None = decided("expert_parallel")
     attention: Annotated[str, words("attention")] | None = decided("attention")

@@ -41,7 +41,7 @@ def resolve_scenario(written: ScenarioSchema, document: Document, reading: Readi
         name=written.name or Path(document.file).stem,
         as_of=reading.as_of,
         job=job_of(written.job),
-        search=narrowed(search, written, known),
+        search=narrowed(search, written, known, reading.catalog),
         limits=limits_of(written.limits),
         prefer=written.prefer,
         currency=written.currency or written.money.currency or (budget.currency if budget else "USD"),
@@ -194,6 +194,8 @@ def notes_of(scenario: Scenario, reading: Reading, *, has_lora: bool, has_adapte
         yield "search.lora has no effect: search.method allows only full."
     elif methods != ("full",):
         yield from _adapter_notes(scenario.search.lora)
+    if scenario.search.virtual_stages > 1:
+        yield f"Pipelines are interleaved: {scenario.search.virtual_stages} pieces of layers per GPU."
     if has_adapters and methods == ("full",):
         yield "plan.lora has no effect: the method is full."
     for offer in scenario.offers:

@@ -45,6 +45,8 @@ GpuName = Annotated[str, Parsed(parse_gpu, _NAME | {"examples": ["RTX 4090", "H1
 StackName = Annotated[str, Parsed(parse_stack, _NAME)]
 ProviderName = Annotated[str, Parsed(parse_provider, _NAME)]
 Layers = Annotated[int, whole(0, MOST_LAYERS)]
+VirtualStages = Annotated[int, whole(1, MOST_LAYERS)]
+VIRTUAL_STAGES_MEANING = "Pieces of layers per GPU of interleaved pipelines; 1: they are not interleaved."
 Rank = Annotated[int, whole(1, MOST_RANK)]
 Flag = Annotated[bool, Parsed(lambda value, _: parse_flag(value), {"type": "boolean"})]
 Targets = Annotated[str, Parsed(parse_lora_targets, _TARGETS)]
@@ -107,6 +109,7 @@ class SearchSchema(Section):
     data_parallel: Several[Gpus] | None = choice("data_parallel")
     tensor_parallel: Several[Gpus] | None = choice("tensor_parallel")
     pipeline_parallel: Several[Gpus] | None = choice("pipeline_parallel")
+    virtual_stages: VirtualStages = Field(default=1, description=VIRTUAL_STAGES_MEANING)
     context_parallel: Several[Gpus] | None = choice("context_parallel")
     expert_parallel: Several[Gpus] | None = choice("expert_parallel")
     gpu: Several[GpuName] | None = choice("gpu")
@@ -118,6 +121,15 @@ class SearchSchema(Section):
     provider: Several[ProviderName] | None = Field(
         default=None, description="Providers that may be used: those of the catalog's offers and your own."
     )
+
+    @field_validator("stack")
+    @classmethod
+    def _with_engines(cls, values: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
+        """Whoever names a trainer means it with any of its engines."""
+        if values is None:
+            return None
+        catalog = reading_of(info).catalog
+        return tuple(dict.fromkeys(each.name for value in values for each in catalog.engines(value)))
 
     @field_validator("micro_batch", "gradient_accumulation")
     @classmethod

@@ -37,7 +37,7 @@ def limits_of(world: World) -> list[str]:
     names = [
         f"search.{each.name}"
         for each in fields(Search)
-        if each.name not in ("lora", "max_gpus", "pricing") and getattr(search, each.name) is not None
+        if each.name not in ("lora", "virtual_stages", "max_gpus", "pricing") and getattr(search, each.name) is not None
     ]
     if set(search.pricing) < {"on-demand", "spot"}:
         names.append("search.pricing")

@@ -48,6 +48,7 @@ class World:
             sample_lengths=job.sample_lengths,
             dora=self.scenario.search.lora.dora,
             lora_dropout=self.scenario.search.lora.dropout,
+            virtual_stages=self.scenario.search.virtual_stages,
             startup_seconds=assumptions.startup_seconds,
             download_gbit_s=assumptions.download_gbit_s,
             checkpoint_interval_seconds=assumptions.checkpoint_interval_seconds,
