@@ -64,6 +64,7 @@ def test_ctrl_c_ends_the_process() -> None:
         "import os, signal, threading, time\n"
         "from planner import cli\n"
         "import planner.catalog\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits that it is ignored\n"
         "def wait():\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    time.sleep(10)\n"
