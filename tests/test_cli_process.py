@@ -59,12 +59,15 @@ def test_what_ends_a_search_is_one_line(
 
 
 def test_ctrl_c_ends_the_process() -> None:
-    """The real signal while the program waits: exit code 130 and one line, no traceback."""
+    """The real signal while the program waits: exit code 130 and one line, no traceback.
+
+    A job in the background inherits that the signal is ignored, hence the handler.
+    """
     program = (
         "import os, signal, threading, time\n"
         "from planner import cli\n"
         "import planner.catalog\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits that it is ignored\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def wait():\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    time.sleep(10)\n"

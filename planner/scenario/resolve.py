@@ -195,7 +195,7 @@ def notes_of(scenario: Scenario, reading: Reading, *, has_lora: bool, has_adapte
     elif methods != ("full",):
         yield from _adapter_notes(scenario.search.lora)
     if scenario.search.virtual_stages > 1:
-        yield f"Pipelines are interleaved: {scenario.search.virtual_stages} pieces of layers per GPU."
+        yield f"Pipelines, if any, are interleaved: {scenario.search.virtual_stages} pieces of layers per GPU."
     if has_adapters and methods == ("full",):
         yield "plan.lora has no effect: the method is full."
     for offer in scenario.offers:
